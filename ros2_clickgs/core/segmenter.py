@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The seam for promptable 2D segmenters: a view and a prompt in, a mask out."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, UInt8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """What is known of one object in one image. Pixels are (u, v), centres at +0.5."""
+
+    point_coords: Float[np.ndarray, "P 2"] = field(default_factory=lambda: np.zeros((0, 2)))
+    """Clicked pixels."""
+    point_labels: Bool[np.ndarray, " P"] = field(default_factory=lambda: np.zeros(0, bool))
+    """True where the object is (positive click), False where it is not."""
+    box: Float[np.ndarray, " 4"] | None = None
+    """(u_min, v_min, u_max, v_max) around the object."""
+    soft_mask: Float32[np.ndarray, "H W"] | None = None
+    """The object as known so far, splatted into this view, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """A segmenter's answer for one prompt."""
+
+    pixels: Bool[np.ndarray, "H W"]
+    """Where the object is."""
+    score: float
+    """The segmenter's own belief in the mask (predicted IoU), in [0, 1]."""
+
+
+class Segmenter(Protocol):
+    """A promptable 2D segmenter: `set_image` once, `predict` many times."""
+
+    name: str
+    """Short name for logs, such as `classical` or `sam2`."""
+
+    def set_image(
+        self, image: UInt8[np.ndarray, "H W 3"], depth: Float32[np.ndarray, "H W"] | None = None
+    ) -> None:
+        """Take an RGB image, and if known its depth in m (0 = unknown), for later prompts."""
+        ...
+
+    def predict(self, prompts: list[Prompt]) -> list[Mask]:
+        """Answer every prompt on the current image with one mask.
+
+        Raises:
+            ClickGSError: no image is set, or a prompt holds neither positive point, box nor mask.
+        """
+        ...

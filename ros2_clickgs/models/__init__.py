@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""2D segmenters behind `core.segmenter.Segmenter`: classical ones, and pretrained networks."""
