@@ -1,0 +1,20 @@
+# The ROS wheels export include folders of the machine they were built on, and CMake refuses folders
+# that do not exist. Deferred, because rosidl_generate_interfaces() finds further packages itself.
+# Nothing changes under a ROS installation, where every folder exists.
+function(_clickgs_drop_missing_includes)
+  get_property(targets DIRECTORY PROPERTY IMPORTED_TARGETS)
+  foreach(target IN LISTS targets)
+    get_target_property(folders ${target} INTERFACE_INCLUDE_DIRECTORIES)
+    if(NOT folders)
+      continue()
+    endif()
+    set(existing "")
+    foreach(folder IN LISTS folders)
+      if(folder MATCHES "^\\$<" OR EXISTS "${folder}")
+        list(APPEND existing "${folder}")
+      endif()
+    endforeach()
+    set_target_properties(${target} PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${existing}")
+  endforeach()
+endfunction()
+cmake_language(DEFER CALL _clickgs_drop_missing_includes)
