@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one thread that owns the map and the votes."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Job(NamedTuple):
+    """Something to do, and what to tell who asked when it will not be done."""
+
+    run: Callable[[], None]
+    refuse: Callable[[], None] = lambda: None
+
+
+class Worker:
+    """Runs jobs one after the other: asked-for ones in order, then the newest of each stream."""
+
+    def __init__(self, on_bug: Callable[[Exception], None]) -> None:
+        """Start the thread; `on_bug` is told of an exception that no job should let through."""
+        self._on_bug = on_bug
+        self._jobs: deque[Job] = deque()
+        self._newest: dict[str, Job] = {}
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="clickgs-worker", daemon=True)
+        self._thread.start()
+
+    def put(self, job: Job) -> None:
+        """Queue a job that is never dropped (a click, a service call)."""
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+
+    def put_newest(self, stream: str, job: Job) -> bool:
+        """Queue a job in place of the stream's waiting one; return True if that one is lost."""
+        with self._changed:
+            is_replaced = stream in self._newest
+            self._newest[stream] = job
+            self._changed.notify()
+        return is_replaced
+
+    def queue_length(self) -> int:
+        """Return how many jobs wait."""
+        with self._changed:
+            return len(self._jobs) + len(self._newest)
+
+    def stop(self) -> None:
+        """Finish the job in hand, refuse those that wait, end the thread."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+        for job in [*self._jobs, *self._newest.values()]:
+            job.refuse()
+
+    def _run(self) -> None:
+        try:
+            while job := self._next():
+                job.run()
+        except Exception as error:  # a bug: the node dies of it, see LifecycleNode.on_bug
+            self._on_bug(error)
+
+    def _next(self) -> Job | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._jobs or self._newest)
+            if self._stopping:
+                return None
+            if self._jobs:
+                return self._jobs.popleft()
+            return self._newest.pop(next(iter(self._newest)))
