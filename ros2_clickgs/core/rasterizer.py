@@ -65,19 +65,17 @@ class BlendWeights:
     gaussian_count: int
     """Number of columns N."""
 
-    def matrix(self) -> Tensor:
-        """Return W as a sparse CSR tensor [P, N]."""
-        shape = (len(self.row_offsets) - 1, self.gaussian_count)
-        columns = self.gaussian_ids.long()
-        return torch.sparse_csr_tensor(self.row_offsets, columns, self.weights, shape)
-
     def splat(self, values: Float[Tensor, "N D"]) -> Float[Tensor, "P D"]:
         """Render values at these pixels only."""
-        return self.matrix() @ values
+        out = values.new_zeros(len(self.row_offsets) - 1, values.shape[1])
+        contributions = self.weights[:, None] * values[self.gaussian_ids.long()]
+        return out.index_add_(0, self._rows(), contributions)
 
     def backproject(self, pixel_values: Float[Tensor, "P D"]) -> Float[Tensor, "N D"]:
         """Credit the Gaussians with these pixels only."""
-        rows = torch.repeat_interleave(self.row_offsets.diff())
         out = pixel_values.new_zeros(self.gaussian_count, pixel_values.shape[1])
-        contributions = self.weights[:, None] * pixel_values[rows]
+        contributions = self.weights[:, None] * pixel_values[self._rows()]
         return out.index_add_(0, self.gaussian_ids.long(), contributions)
+
+    def _rows(self) -> Int[Tensor, " M"]:
+        return torch.repeat_interleave(self.row_offsets.diff())
