@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Procedural maps with ground truth: everyday things on a table, every Gaussian knows its part."""
