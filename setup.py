@@ -50,7 +50,7 @@ def cmake_install(build: Path) -> Path:
     stage = build / "stage"
     configure = [
         "cmake", "-S", str(ROOT), "-B", str(build), "-G", "Ninja",
-        "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF",
+        "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF", "-DCLICKGS_CPP_INTERFACES=OFF",
         f"-DCMAKE_INSTALL_PREFIX={stage}",
         f"-DPYTHON_INSTALL_DIR={SITE}",
         f"-DPython3_EXECUTABLE={sys.executable}",
@@ -64,7 +64,7 @@ def copy_generated(source: Path, target: Path) -> None:
     """Replace the interface modules and type-support libraries in `target` by fresh ones."""
     for folder in GENERATED:
         shutil.rmtree(target / folder, ignore_errors=True)
-        ignore = shutil.ignore_patterns("__pycache__")
+        ignore = shutil.ignore_patterns("__pycache__", "*.c")
         shutil.copytree(source / folder, target / folder, ignore=ignore)
     for library in source.glob("*.so"):
         shutil.copy2(library, target / library.name)
