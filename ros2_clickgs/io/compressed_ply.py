@@ -4,7 +4,7 @@
 Format: https://blog.playcanvas.com/compressing-gaussian-splats/ and playcanvas/splat-transform.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
 
@@ -34,15 +34,16 @@ def load_compressed_ply(path: Path, tables: dict[str, PlyTable]) -> Gaussians:
         MapFormatError: a table or column is missing or of another type, or tables disagree.
     """
     chunks, vertices, sh = tables["chunk"], tables["vertex"], tables.get("sh")
-    for bound in ("min", "max"):
-        _check_columns(path, chunks, [f"{bound}_{axis}" for axis in (*AXES, *SCALE_AXES)], "f")
-    _check_columns(path, vertices, PACKED, "u")
+    _check_columns(path, chunks, _bounds(*AXES, *SCALE_AXES), "f4")
+    if _has_color_bounds(chunks.columns):
+        _check_columns(path, chunks, _bounds(*CHANNELS), "f4")
+    _check_columns(path, vertices, PACKED, "u4")
     if chunks.count != -(-vertices.count // CHUNK_ROWS):
         problem = f"has {chunks.count} chunks for {vertices.count} Gaussians"
         raise MapFormatError(path, f"{problem}, not one per {CHUNK_ROWS}", EXPORT_AGAIN)
     rest_count = len(sh.columns) if sh else 0
     if sh:
-        _check_columns(path, sh, rest_names(rest_count), "u")
+        _check_columns(path, sh, rest_names(rest_count), "u1")
     if rest_count not in SH_COUNT_OF_REST or (sh and sh.count != vertices.count):
         problem = f"has an 'sh' table of {rest_count} columns that does not fit its Gaussians"
         raise MapFormatError(path, problem, EXPORT_AGAIN)
@@ -50,8 +51,17 @@ def load_compressed_ply(path: Path, tables: dict[str, PlyTable]) -> Gaussians:
     return assemble(path, vertices.count, SH_COUNT_OF_REST[rest_count], blocks)
 
 
-def _check_columns(path: Path, table: PlyTable, names, kind: str) -> None:
-    bad = [n for n in names if n not in table.columns or table.dtype[n].kind != kind]
+def _bounds(*axes: str) -> list[str]:
+    return [f"{bound}_{axis}" for axis in axes for bound in ("min", "max")]
+
+
+def _has_color_bounds(columns: tuple[str, ...]) -> bool:
+    return not set(columns).isdisjoint(_bounds(*CHANNELS))
+
+
+def _check_columns(path: Path, table: PlyTable, names: Sequence[str], kind: str) -> None:
+    types = {name: table.dtype[name].newbyteorder("=") for name in table.columns}
+    bad = [name for name in names if types.get(name) != np.dtype(kind)]
     if bad:
         problem = f"lacks {', '.join(bad)} of a compressed map, or has them in another type"
         raise MapFormatError(path, problem, EXPORT_AGAIN)
@@ -66,7 +76,7 @@ def _decode(chunks: PlyTable, vertices: PlyTable, sh: PlyTable | None) -> Iterat
         position, scale = (_unpack_11_10_11(rows[name]) for name in PACKED[::2])
         color = rows["packed_color"][:, None] >> np.uint32([24, 16, 8, 0]) & 255
         rgb = color[:, :3] / np.float32(255)
-        if "min_r" in bounds.dtype.names and "max_b" in bounds.dtype.names:
+        if _has_color_bounds(chunks.columns):
             rgb = _between(chunk_of_row, CHANNELS, rgb)
         yield Block(
             means=_between(chunk_of_row, AXES, position),

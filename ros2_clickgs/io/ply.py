@@ -127,6 +127,8 @@ def _elements(path: Path, lines: list[list[str]]) -> list[tuple[str, int, dict[s
             case ["property", "list", _, _, name] if elements:
                 elements[-1][2][name] = None
             case ["property", kind, name] if elements and kind in TYPES:
+                if name in elements[-1][2]:
+                    raise MapFormatError(path, f"has two properties '{name}'", EXPORT_AGAIN)
                 elements[-1][2][name] = TYPES[kind]
             case [] | ["comment" | "format" | "obj_info", *_]:
                 pass

@@ -88,7 +88,8 @@ def _inflate(path: Path) -> tuple[Header, np.ndarray]:
     except zlib.error as error:
         problem = f"has broken gzip contents ({error})"
         raise MapFormatError(path, problem, "copy the file again") from None
-    if len(payload) < wanted:
+    is_cut = not inflater.eof and not inflater.unconsumed_tail
+    if len(payload) < wanted or is_cut:
         problem = f"is truncated: {len(payload)} of {wanted} bytes of {header.count} Gaussians"
         raise MapFormatError(path, problem, "copy or export the map again")
     if header.flags & HAS_EXTENSIONS:
