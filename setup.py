@@ -55,7 +55,11 @@ def cmake_install(build: Path) -> Path:
         f"-DPYTHON_INSTALL_DIR={SITE}",
         f"-DPython3_EXECUTABLE={sys.executable}",
     ]  # fmt: skip
-    for command in (configure, ["cmake", "--build", str(build)], ["cmake", "--install", str(build)]):
+    for command in (
+        configure,
+        ["cmake", "--build", str(build)],
+        ["cmake", "--install", str(build)],
+    ):
         subprocess.run(command, env=environment, check=True)
     return stage
 
