@@ -23,7 +23,9 @@ from ros2_clickgs.core.types import Camera, Gaussians
 CHANNELS_AT_ONCE = 32
 """Channels blended in one pass, so that a tile's planes stay in the first-level cache."""
 
-numba.config.THREADING_LAYER = "omp"  # the default may be workqueue, which two threads cannot share
+numba.config.THREADING_LAYER = (
+    "omp"  # the default may be workqueue, which two threads cannot share
+)
 
 
 class NumbaRasterizer:
@@ -33,7 +35,8 @@ class NumbaRasterizer:
         self.gaussians = gaussians.to("cpu")
         names = ("means", "quats", "scales", "opacities")
         self._arrays = [
-            np.ascontiguousarray(getattr(self.gaussians, name).numpy(), np.float32) for name in names
+            np.ascontiguousarray(getattr(self.gaussians, name).numpy(), np.float32)
+            for name in names
         ]
         self._last: tuple[Camera, TiledSplats] | None = None
 
@@ -43,7 +46,9 @@ class NumbaRasterizer:
         schedule = interleave(len(tiled.tile_offsets) - 1)
         image = torch.empty(camera.height, camera.width, values.shape[1])
         for start in range(0, values.shape[1], CHANNELS_AT_ONCE):
-            chunk = np.ascontiguousarray(values[:, start : start + CHANNELS_AT_ONCE].numpy(), np.float32)
+            chunk = np.ascontiguousarray(
+                values[:, start : start + CHANNELS_AT_ONCE].numpy(), np.float32
+            )
             part = np.empty((camera.height, camera.width, chunk.shape[1]), np.float32)
             splat_tiles(
                 schedule, tiled.tiles_x, tiled.tile_offsets, tiled.tile_splats, tiled.splats,
@@ -58,10 +63,18 @@ class NumbaRasterizer:
         schedule = interleave(len(tiled.tile_offsets) - 1)
         values = torch.empty(len(self.gaussians), image.shape[-1])
         for start in range(0, image.shape[-1], CHANNELS_AT_ONCE):
-            chunk = np.ascontiguousarray(image[..., start : start + CHANNELS_AT_ONCE].numpy(), np.float32)
+            chunk = np.ascontiguousarray(
+                image[..., start : start + CHANNELS_AT_ONCE].numpy(), np.float32
+            )
             credits = np.empty((len(tiled.tile_splats), chunk.shape[-1]), np.float32)
             backproject_tiles(
-                schedule, tiled.tiles_x, tiled.tile_offsets, tiled.tile_splats, tiled.splats, chunk, credits
+                schedule,
+                tiled.tiles_x,
+                tiled.tile_offsets,
+                tiled.tile_splats,
+                tiled.splats,
+                chunk,
+                credits,
             )
             part = np.zeros((len(self.gaussians), chunk.shape[-1]), np.float32)
             gather_credits(tiled.gaussian_ids, tiled.pair_offsets, tiled.pair_slots, credits, part)
@@ -123,10 +136,10 @@ class NumbaRasterizer:
 
 
 def arrays_of(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Return the camera as float32 viewmat [4, 4] and (fx, fy, cx, cy, width, height) (px)."""
+    """Return the camera as viewmat [4, 4] and (fx, fy, cx, cy, width, height) (px)."""
     K = camera.K
     intrinsics = [K[0, 0], K[1, 1], K[0, 2], K[1, 2], camera.width, camera.height]
-    return camera.viewmat.numpy().astype(np.float32), np.array(intrinsics, np.float32)
+    return camera.viewmat.numpy(), np.array(intrinsics, np.float64)
 
 
 def interleave(tile_count: int) -> np.ndarray:

@@ -162,7 +162,16 @@ def labels_in_tiles(label_image, tiles_x, tile_count, label_count):
 
 @njit(cache=True, parallel=True, fastmath=FAST)
 def vote_tiles(
-    schedule, tiles_x, tile_offsets, tile_splats, splats, label_image, present, counts, bases, credits
+    schedule,
+    tiles_x,
+    tile_offsets,
+    tile_splats,
+    splats,
+    label_image,
+    present,
+    counts,
+    bases,
+    credits,
 ):
     """Credit each pair with the labels present in its tile: counts[tile] numbers from bases[tile]."""
     height, width = label_image.shape
@@ -228,7 +237,17 @@ def blend_pixels(splat, us, vs, first, last, transmittance, w):
 
 @njit(cache=True, parallel=True, fastmath=FAST)
 def weigh_pixels(
-    jobs, job_offsets, tile_offsets, tile_splats, splats, gaussian_ids, us, vs, row_offsets, ids, weights
+    jobs,
+    job_offsets,
+    tile_offsets,
+    tile_splats,
+    splats,
+    gaussian_ids,
+    us,
+    vs,
+    row_offsets,
+    ids,
+    weights,
 ):
     """Write the rows of W of listed pixels; with empty ids, only count: row_offsets[p] += entries.
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a map and a camera to splats sorted front to back and dealt to tiles; on all CPU cores."""
+"""From a map and a camera to splats sorted front to back and dealt to tiles, on all CPU cores.
+
+Projected in float64, sorted by depth rounded to float32: so that splats of a quantised map, which
+often lie equally deep, tie, and rounding on the way does not decide their order.
+"""
 
 import math
 from typing import NamedTuple
@@ -12,10 +16,6 @@ from ros2_clickgs.backends import constants as c
 TILE = 16
 """Side of a tile, in px: one vector register is a row."""
 
-f32 = np.float32
-ALPHA_THRESHOLD, EPS2D, MARGIN = f32(c.ALPHA_THRESHOLD), f32(c.EPS2D), f32(c.FRUSTUM_MARGIN)
-NEAR, FAR, MAX_EXTENT = f32(c.NEAR_PLANE), f32(c.FAR_PLANE), f32(c.MAX_EXTENT)
-ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
 
 
 class TiledSplats(NamedTuple):
@@ -51,8 +51,8 @@ def tile_splats(
 
     Args:
         means: [N, 3] float32, m; quats: [N, 4] wxyz; scales: [N, 3] m; opacities: [N].
-        viewmat: [4, 4] float32, world to camera.
-        intrinsics: [6] float32: fx, fy, cx, cy, width, height (px).
+        viewmat: [4, 4] float64, world to camera.
+        intrinsics: [6] float64: fx, fy, cx, cy, width, height (px).
     """
     tiles_x, tiles_y = -(-int(intrinsics[4]) // TILE), -(-int(intrinsics[5]) // TILE)
     splats, rects, depths = project(means, quats, scales, opacities, viewmat, intrinsics)
@@ -71,8 +71,8 @@ def tile_splats(
 
 def front_to_back(depths: np.ndarray) -> np.ndarray:
     """Return the rows with a finite depth, nearest first, ties by row (as gsplat's stable sort)."""
-    seen = np.flatnonzero(depths < np.inf)
-    keys = (depths[seen].view(np.uint32).astype(np.uint64) << np.uint64(32)) | seen.astype(np.uint64)
+    seen = np.flatnonzero(depths < np.inf).astype(np.uint64)
+    keys = depths[seen].view(np.uint32).astype(np.uint64) << np.uint64(32) | seen
     keys.sort()
     return (keys & np.uint64(0xFFFFFFFF)).astype(np.int32)
 
@@ -85,7 +85,7 @@ def project(means, quats, scales, opacities, viewmat, intrinsics):
     rects = np.empty((n, 4), np.int32)
     depths = np.full(n, np.inf, np.float32)
     fx, fy, cx, cy, width, height = intrinsics
-    margin_x, margin_y = MARGIN * HALF * width / fx, MARGIN * HALF * height / fy
+    margin_x, margin_y = c.FRUSTUM_MARGIN * 0.5 * width / fx, c.FRUSTUM_MARGIN * 0.5 * height / fy
     low_x, high_x = -cx / fx - margin_x, (width - cx) / fx + margin_x
     low_y, high_y = -cy / fy - margin_y, (height - cy) / fy + margin_y
     V = viewmat
@@ -93,23 +93,23 @@ def project(means, quats, scales, opacities, viewmat, intrinsics):
         mx, my, mz = means[i, 0], means[i, 1], means[i, 2]
         z = V[2, 0] * mx + V[2, 1] * my + V[2, 2] * mz + V[2, 3]
         opacity = opacities[i]
-        if not (NEAR <= z <= FAR) or opacity < ALPHA_THRESHOLD:
+        if not (c.NEAR_PLANE <= z <= c.FAR_PLANE) or opacity < c.ALPHA_THRESHOLD:
             continue
-        rz = ONE / z
+        rz = 1 / z
         x = (V[0, 0] * mx + V[0, 1] * my + V[0, 2] * mz + V[0, 3]) * rz
         y = (V[1, 0] * mx + V[1, 1] * my + V[1, 2] * mz + V[1, 3]) * rz
         u, v = fx * x + cx, fy * y + cy
         x, y = min(high_x, max(low_x, x)), min(high_y, max(low_y, y))
         a, b, d = projected_covariance(quats[i], scales[i], V, fx * rz, fy * rz, x, y)
         det = a * d - b * b
-        if det <= ZERO:
+        if det <= 0:
             continue
-        extent = min(MAX_EXTENT, math.sqrt(TWO * math.log(opacity / ALPHA_THRESHOLD)))
+        extent = min(c.MAX_EXTENT, math.sqrt(2 * math.log(opacity / c.ALPHA_THRESHOLD)))
         reach_u, reach_v = extent * math.sqrt(a), extent * math.sqrt(d)
         radius_u, radius_v = math.ceil(reach_u), math.ceil(reach_v)
-        if u + radius_u <= ZERO or u - radius_u >= width:
+        if u + radius_u <= 0 or u - radius_u >= width:
             continue
-        if v + radius_v <= ZERO or v - radius_v >= height:
+        if v + radius_v <= 0 or v - radius_v >= height:
             continue
         depths[i] = z
         splats[i, 0], splats[i, 1] = u, v
@@ -124,14 +124,26 @@ def project(means, quats, scales, opacities, viewmat, intrinsics):
 def projected_covariance(q, s, V, jx, jy, x, y):
     """Return a, b, d of J V R S S^T R^T V^T J^T + EPS2D I; J's third column is (-jx x, -jy y)."""
     w, qx, qy, qz = q[0], q[1], q[2], q[3]
-    a, b, d = EPS2D, ZERO, EPS2D
+    a, b, d = c.EPS2D, 0.0, c.EPS2D
     for k in range(3):
         if k == 0:
-            r0, r1, r2 = ONE - TWO * (qy * qy + qz * qz), TWO * (qx * qy + w * qz), TWO * (qx * qz - w * qy)
+            r0, r1, r2 = (
+                1 - 2 * (qy * qy + qz * qz),
+                2 * (qx * qy + w * qz),
+                2 * (qx * qz - w * qy),
+            )
         elif k == 1:
-            r0, r1, r2 = TWO * (qx * qy - w * qz), ONE - TWO * (qx * qx + qz * qz), TWO * (qy * qz + w * qx)
+            r0, r1, r2 = (
+                2 * (qx * qy - w * qz),
+                1 - 2 * (qx * qx + qz * qz),
+                2 * (qy * qz + w * qx),
+            )
         else:
-            r0, r1, r2 = TWO * (qx * qz + w * qy), TWO * (qy * qz - w * qx), ONE - TWO * (qx * qx + qy * qy)
+            r0, r1, r2 = (
+                2 * (qx * qz + w * qy),
+                2 * (qy * qz - w * qx),
+                1 - 2 * (qx * qx + qy * qy),
+            )
         c0 = V[0, 0] * r0 + V[0, 1] * r1 + V[0, 2] * r2
         c1 = V[1, 0] * r0 + V[1, 1] * r1 + V[1, 2] * r2
         c2 = V[2, 0] * r0 + V[2, 1] * r1 + V[2, 2] * r2
@@ -146,8 +158,8 @@ def projected_covariance(q, s, V, jx, jy, x, y):
 @njit(inline="always")
 def tile_span(center, reach, size):
     """Return the first and one-past-last tile whose pixel centres lie within center +- reach (px)."""
-    first = max(int(math.ceil(center - reach - HALF)), 0)
-    last = min(int(math.floor(center + reach - HALF)), int(size) - 1)
+    first = max(int(math.ceil(center - reach - 0.5)), 0)
+    last = min(int(math.floor(center + reach - 0.5)), int(size) - 1)
     if last < first:
         return 0, 0
     return first // TILE, last // TILE + 1

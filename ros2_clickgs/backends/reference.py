@@ -2,6 +2,7 @@
 """The slow twin: alpha compositing written as the equations say, one block of pixels at a time."""
 
 from collections.abc import Iterator
+from dataclasses import fields
 
 import torch
 from jaxtyping import Float, Int
@@ -25,32 +26,35 @@ BLOCK = 16
 
 
 class ReferenceRasterizer:
-    """Computes in the precision of the map's tensors: pass float64 Gaussians for a float64 sum."""
+    """Blending weights in float64, on the CPU, whatever the map's precision."""
 
     def __init__(self, gaussians: Gaussians) -> None:
         self.gaussians = gaussians
+        self._exact = Gaussians(
+            **{f.name: getattr(gaussians, f.name).cpu().double() for f in fields(gaussians)}
+        )
 
     def splat(self, camera: Camera, values: Float[Tensor, "N D"]) -> Float[Tensor, "H W D"]:
         """See Rasterizer."""
         image = values.new_zeros(camera.height, camera.width, values.shape[1])
         for pixels, ids, w in self._blocks(camera):
-            image[pixels[:, 1], pixels[:, 0]] = w.to(values) @ values[ids]
+            image[pixels[:, 1], pixels[:, 0]] = (w @ values[ids].double()).to(values)
         return image
 
     def backproject(self, camera: Camera, image: Float[Tensor, "H W D"]) -> Float[Tensor, "N D"]:
         """See Rasterizer."""
-        values = image.new_zeros(len(self.gaussians), image.shape[-1])
+        values = torch.zeros(len(self.gaussians), image.shape[-1], dtype=torch.float64)
         for pixels, ids, w in self._blocks(camera):
-            values.index_add_(0, ids, w.to(image).T @ image[pixels[:, 1], pixels[:, 0]])
-        return values
+            values.index_add_(0, ids, w.T @ image[pixels[:, 1], pixels[:, 0]].double())
+        return values.to(image.dtype)
 
     def vote(
         self, camera: Camera, label_image: Int[Tensor, "H W"], label_count: int
     ) -> Float[Tensor, "N L"]:
         """See Rasterizer."""
         labels = torch.arange(label_count, device=label_image.device)
-        one_hot = (label_image[..., None] == labels).to(self.gaussians.means.dtype)
-        return self.backproject(camera, one_hot)
+        one_hot = (label_image[..., None] == labels).double()
+        return self.backproject(camera, one_hot).float()
 
     def weights(self, camera: Camera, pixels: Int[Tensor, "P 2"] | None = None) -> BlendWeights:
         """See Rasterizer."""
@@ -72,18 +76,20 @@ class ReferenceRasterizer:
 
     def _blocks(self, camera: Camera) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield (pixels [P, 2], gaussian ids [M] front to back, weights [P, M]) per block."""
-        means2d, conics, radii, depths = project_gaussians(self.gaussians, camera)
-        order = torch.argsort(depths, stable=True)
+        means2d, conics, radii, depths = project_gaussians(self._exact, camera)
+        order = torch.argsort(depths.float(), stable=True)  # in float32, as gsplat: ties by row
         order = order[torch.isfinite(depths[order])]
         pixels = all_pixels(camera)
         block = pixels.div(BLOCK, rounding_mode="floor")
         for corner in torch.unique(block, dim=0):
             inside = pixels[(block == corner).all(1)]
             low, high = inside.amin(0), inside.amax(0) + 1
-            touches = (means2d[order] + radii[order] >= low) & (means2d[order] - radii[order] <= high)
+            touches = (means2d[order] + radii[order] >= low) & (
+                means2d[order] - radii[order] <= high
+            )
             ids = order[touches.all(1)]
             delta = means2d[ids] - (inside[:, None] + 0.5)
-            yield inside, ids, blend(delta, conics[ids], self.gaussians.opacities[ids])
+            yield inside, ids, blend(delta, conics[ids], self._exact.opacities[ids])
 
 
 def all_pixels(camera: Camera) -> Int[Tensor, "P 2"]:
@@ -92,7 +98,9 @@ def all_pixels(camera: Camera) -> Int[Tensor, "P 2"]:
     return torch.stack([u.flatten(), v.flatten()], -1)
 
 
-def project_gaussians(gaussians: Gaussians, camera: Camera) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def project_gaussians(
+    gaussians: Gaussians, camera: Camera
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Project with the local affine approximation (Zwicker et al. 2001, EWA splatting).
 
     Returns:
@@ -106,7 +114,9 @@ def project_gaussians(gaussians: Gaussians, camera: Camera) -> tuple[Tensor, Ten
     size = torch.tensor([camera.width, camera.height]).to(z)
     margin = FRUSTUM_MARGIN * 0.5 * size / focal
     xy = (means2d - principal) / focal
-    xy = torch.minimum(torch.maximum(xy, -principal / focal - margin), (size - principal) / focal + margin)
+    xy = torch.minimum(
+        torch.maximum(xy, -principal / focal - margin), (size - principal) / focal + margin
+    )
     J = z.new_zeros(len(z), 2, 3)
     J[:, 0, 0], J[:, 1, 1] = focal[0] / z, focal[1] / z
     J[:, :, 2] = -focal * xy / z[:, None]

@@ -55,7 +55,9 @@ def lift_pixel(rasterizer: Rasterizer, camera: Camera, u: float, v: float) -> Fl
     row = rasterizer.weights(camera, torch.tensor([[int(u), int(v)]]))
     passed = row.weights.cumsum(0)
     if len(passed) == 0 or passed[-1] < 0.5:
-        raise NotFoundError("surface at pixel", (u, v), "surfaces only where the map covers the image")
+        raise NotFoundError(
+            "surface at pixel", (u, v), "surfaces only where the map covers the image"
+        )
     nearest = int(row.gaussian_ids[int((passed >= passed[-1] / 2).nonzero()[0, 0])])
     depth = project(camera, rasterizer.gaussians.means[nearest : nearest + 1].cpu())[:, 2]
     return unproject(camera, torch.tensor([[u, v]], dtype=depth.dtype), depth)[0]
@@ -97,7 +99,9 @@ def segment_clicks(
         raise ClickGSError("no positive click given; click on the thing first")
     if object_id:
         object_map.get(object_id)
-    views = [(image, prompt) for image in images if (prompt := prompt_of(object_map, image, clicks))]
+    views = [
+        (image, prompt) for image in images if (prompt := prompt_of(object_map, image, clicks))
+    ]
     if not views:
         raise ClickGSError(
             f"none of {len(images)} images shows the clicked point; "
@@ -105,10 +109,14 @@ def segment_clicks(
         )
     votes, voters = vote_in_agreement(object_map.rasterizer, segmenter, views)
     membership = decide_labels(votes, object_map.background_weight) > 0
-    guided = [(image, guide(object_map.rasterizer, image, prompt, membership)) for image, prompt in views]
+    guided = [
+        (image, guide(object_map.rasterizer, image, prompt, membership)) for image, prompt in views
+    ]
     votes, voters = vote_in_agreement(object_map.rasterizer, segmenter, guided)
     if not (decide_labels(votes, object_map.background_weight) > 0).any():
-        raise NotFoundError("Gaussians under the clicks", len(clicks), "none that the masks agree on")
+        raise NotFoundError(
+            "Gaussians under the clicks", len(clicks), "none that the masks agree on"
+        )
     object_id = object_id or object_map.create(name)
     object_map.replace_votes(object_id, votes, [image.camera.center for image in voters])
     return object_map.get(object_id)
@@ -140,7 +148,9 @@ def guide(
 ) -> Prompt:
     """Return the prompt with the object found so far splatted into the view as its soft mask."""
     soft = rasterizer.splat(image.camera, membership[:, None].float())[..., 0].cpu().numpy()
-    return Prompt(point_coords=prompt.point_coords, point_labels=prompt.point_labels, soft_mask=soft)
+    return Prompt(
+        point_coords=prompt.point_coords, point_labels=prompt.point_labels, soft_mask=soft
+    )
 
 
 def vote_in_agreement(

@@ -70,7 +70,9 @@ def outward_normals(
     if len(points) < 3:
         return torch.zeros(len(points), 3)
     cloud = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(points.double().numpy()))
-    cloud.estimate_normals(o3d.geometry.KDTreeSearchParamKNN(NEIGHBOURS), fast_normal_computation=True)
+    cloud.estimate_normals(
+        o3d.geometry.KDTreeSearchParamKNN(NEIGHBOURS), fast_normal_computation=True
+    )
     normals = torch.from_numpy(np.array(cloud.normals)).float().nan_to_num()
     facing = torch.zeros(len(points))
     for view_point in view_points.float():

@@ -39,7 +39,9 @@ def quat_wxyz_from_rotmat(R: Float[Tensor, "*n 3 3"]) -> Float[Tensor, "*n 4"]:
     return torch.where(quats[..., :1] < 0, -quats, quats)
 
 
-def quat_multiply_wxyz(a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 4"]:
+def quat_multiply_wxyz(
+    a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]
+) -> Float[Tensor, "*n 4"]:
     """Return the Hamilton product a b: first b's rotation, then a's."""
     aw, ax, ay, az = a.unbind(-1)
     bw, bx, by, bz = b.unbind(-1)
@@ -81,7 +83,9 @@ def interpolate_pose(
     if angle < 1e-6:
         q = q_a + fraction * (q_b - q_a)
     else:
-        q = (torch.sin((1 - fraction) * angle) * q_a + torch.sin(fraction * angle) * q_b) / angle.sin()
+        q = (
+            torch.sin((1 - fraction) * angle) * q_a + torch.sin(fraction * angle) * q_b
+        ) / angle.sin()
     return pose_from(rotmat_from_quat_wxyz(q), torch.lerp(T_a[:3, 3], T_b[:3, 3], fraction))
 
 
@@ -93,7 +97,9 @@ def project(camera: Camera, points: Float[Tensor, "P 3"]) -> Float[Tensor, "P 3"
     return torch.cat([uv, p[:, 2:]], dim=-1)
 
 
-def unproject(camera: Camera, uv: Float[Tensor, "P 2"], depths: Float[Tensor, " P"]) -> Float[Tensor, "P 3"]:
+def unproject(
+    camera: Camera, uv: Float[Tensor, "P 2"], depths: Float[Tensor, " P"]
+) -> Float[Tensor, "P 3"]:
     """Return the world points (m) at pixels uv (px, centres at +0.5) and depths (m)."""
     T, K = camera.T_world_camera.to(uv), camera.K.to(uv)
     xy = (uv - K[:2, 2]) / K.diagonal()[:2]

@@ -9,7 +9,13 @@ from ros2_clickgs.core.types import Camera, Gaussians
 
 C0 = 0.28209479177387814
 C1 = 0.4886025119029199
-C2 = (1.0925484305920792, -1.0925484305920792, 0.31539156525252005, -1.0925484305920792, 0.5462742152960396)
+C2 = (
+    1.0925484305920792,
+    -1.0925484305920792,
+    0.31539156525252005,
+    -1.0925484305920792,
+    0.5462742152960396,
+)
 C3 = (
     -0.5900435899266435, 2.890611442640554, -0.4570457994644658, 0.3731763325901154,
     -0.4570457994644658, 1.445305721320277, -0.5900435899266435,
@@ -21,7 +27,9 @@ def colors(gaussians: Gaussians, camera: Camera) -> Float[Tensor, "N 3"]:
 
     Kerbl et al. 2023: c = max(0, 0.5 + sum_s Y_s(d) k_s), d from the camera to the Gaussian.
     """
-    directions = torch.nn.functional.normalize(gaussians.means - camera.center.to(gaussians.means), dim=-1)
+    directions = torch.nn.functional.normalize(
+        gaussians.means - camera.center.to(gaussians.means), dim=-1
+    )
     basis = harmonic_basis(directions, gaussians.sh.shape[1])
     return (0.5 + torch.einsum("ns,nsc->nc", basis, gaussians.sh)).clamp(min=0)
 
@@ -44,7 +52,13 @@ def harmonic_basis(directions: Float[Tensor, "N 3"], count: int) -> Float[Tensor
         basis += [-C1 * y, C1 * z, -C1 * x]
     if count > 4:
         xx, yy, zz = x * x, y * y, z * z
-        basis += [C2[0] * x * y, C2[1] * y * z, C2[2] * (2 * zz - xx - yy), C2[3] * x * z, C2[4] * (xx - yy)]
+        basis += [
+            C2[0] * x * y,
+            C2[1] * y * z,
+            C2[2] * (2 * zz - xx - yy),
+            C2[3] * x * z,
+            C2[4] * (xx - yy),
+        ]
     if count > 9:
         basis += [
             C3[0] * y * (3 * xx - yy),

@@ -62,7 +62,9 @@ def oriented_box(points: Float[Tensor, "P 3"]) -> tuple[Float[Tensor, "4 4"], Fl
     return pose_from(axes, center), size
 
 
-def largest_component(points: Float[Tensor, "P 3"], weights: Float[Tensor, " P"]) -> Bool[Tensor, " P"]:
+def largest_component(
+    points: Float[Tensor, "P 3"], weights: Float[Tensor, " P"]
+) -> Bool[Tensor, " P"]:
     """Return which points belong to the connected piece of largest weight (DBSCAN of Open3D).
 
     Args:

@@ -9,7 +9,7 @@ with :math:`w_{pi} = \alpha_{pi} T_{pi}` (Kerbl et al. 2023, eq. 3):
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +18,7 @@ from torch import Tensor
 from ros2_clickgs.core.types import Camera, Gaussians
 
 
+@runtime_checkable
 class Rasterizer(Protocol):
     """Owner of the blending weights w of one map."""
 

@@ -2,7 +2,7 @@
 """The seam for promptable 2D segmenters: a view and a prompt in, a mask out."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
@@ -32,6 +32,7 @@ class Mask:
     """The segmenter's own belief in the mask (predicted IoU), in [0, 1]."""
 
 
+@runtime_checkable
 class Segmenter(Protocol):
     """A promptable 2D segmenter: `set_image` once, `predict` many times."""
 

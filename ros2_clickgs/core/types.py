@@ -38,7 +38,9 @@ class Gaussians:
         expected = {"means": (n, 3), "quats": (n, 4), "scales": (n, 3), "opacities": (n,)}
         for name, shape in expected.items():
             if tuple(getattr(self, name).shape) != shape:
-                raise ShapeError(name, expected=str(shape), actual=tuple(getattr(self, name).shape))
+                raise ShapeError(
+                    name, expected=str(shape), actual=tuple(getattr(self, name).shape)
+                )
         if self.sh.ndim != 3 or self.sh.shape[0] != n or self.sh.shape[1] not in (1, 4, 9, 16):
             raise ShapeError("sh", expected=f"({n}, 1|4|9|16, 3)", actual=tuple(self.sh.shape))
 
@@ -79,7 +81,9 @@ class Camera:
                 raise ShapeError(name, expected=f"({size}, {size})", actual=actual)
             object.__setattr__(self, name, getattr(self, name).detach().cpu().double())
         if self.width < 1 or self.height < 1:
-            raise ShapeError("camera", expected="at least 1x1 px", actual=(self.width, self.height))
+            raise ShapeError(
+                "camera", expected="at least 1x1 px", actual=(self.width, self.height)
+            )
         check_intrinsics(self.K)
         check_rigid(self.T_world_camera)
 

@@ -20,7 +20,9 @@ DEPTH_TOLERANCE = 0.05
 """How far in front of the point the map may begin, as a share of the distance."""
 
 
-def pinhole(T_world_camera: Float[Tensor, "4 4"], width: int, height: int, fov_deg: float = 60.0) -> Camera:
+def pinhole(
+    T_world_camera: Float[Tensor, "4 4"], width: int, height: int, fov_deg: float = 60.0
+) -> Camera:
     """Return a camera with square pixels and the given horizontal field of view."""
     focal = 0.5 * width / math.tan(math.radians(fov_deg) / 2)
     K = torch.tensor([[focal, 0, width / 2], [0, focal, height / 2], [0, 0, 1]])
