@@ -64,12 +64,18 @@ class DistanceField:
         self.voxel_m = voxel_m
         self.truncation_m = truncation_m
         self.keys = torch.zeros(0, dtype=torch.int64)
-        """Sorted keys of the blocks, [B]."""
-        self.fields = torch.zeros(0, BLOCK**3, 7)
-        """Per voxel: distance (m), weight, number of frames, red, green, blue, colour weight."""
+        """Keys of the blocks, [B], in the order of their making."""
+        self.sorted_keys, self.order = self.keys.sort()
+        self.storage = torch.zeros(1024, BLOCK**3, 7)
+        """Fields of the blocks, with room for more: it doubles when it is full."""
         axis = torch.arange(BLOCK)
         self.offsets = torch.cartesian_prod(axis, axis, axis)
         """Voxel coordinates within a block, [512, 3]."""
+
+    @property
+    def fields(self) -> Float[Tensor, "B V 7"]:
+        """Per voxel: distance (m), weight, number of frames, red, green, blue, colour weight."""
+        return self.storage[: len(self.keys)]
 
     def integrate(self, view: DepthView) -> None:
         """Average one frame into the field."""
@@ -94,8 +100,8 @@ class DistanceField:
         return blocks_from_keys(self.keys[rows]) * BLOCK + self.offsets[columns]
 
     def _find(self, keys: Int[Tensor, " M"]) -> tuple[Int[Tensor, " M"], Bool[Tensor, " M"]]:
-        rows = torch.searchsorted(self.keys, keys).clamp(max=max(len(self.keys) - 1, 0))
-        return rows, self.keys[rows] == keys
+        places = torch.searchsorted(self.sorted_keys, keys).clamp(max=len(self.keys) - 1)
+        return self.order[places], self.sorted_keys[places] == keys
 
     def _allocate(self, view: DepthView) -> None:
         """Make room for the blocks within the truncation of this frame's surface points."""
@@ -109,10 +115,12 @@ class DistanceField:
         steps = 2 + int(2 * self.truncation_m / edge)
         samples = [torch.lerp(near, far, i / steps) for i in range(steps + 1)]
         blocks = (torch.cat(samples) / edge).floor().long()
-        keys = torch.unique(torch.cat([self.keys, keys_from_blocks(blocks)]))
-        fields = torch.zeros(len(keys), BLOCK**3, 7)
-        fields[torch.searchsorted(keys, self.keys)] = self.fields
-        self.keys, self.fields = keys, fields
+        keys = torch.unique(keys_from_blocks(blocks))
+        self.keys = torch.cat([self.keys, keys[~torch.isin(keys, self.keys)]])
+        self.sorted_keys, self.order = self.keys.sort()
+        if len(self.keys) > len(self.storage):
+            room = self.storage.new_zeros(max(len(self.storage), len(self.keys)), BLOCK**3, 7)
+            self.storage = torch.cat([self.storage, room])
 
     def _visible_rows(self, view: DepthView) -> Int[Tensor, " R"]:
         """Return the blocks in view that are not hidden behind this frame's surfaces."""
@@ -120,9 +128,14 @@ class DistanceField:
         u, v, z = project(view.camera, (blocks_from_keys(self.keys) + 0.5) * edge).unbind(-1)
         K, height, width = view.camera.K, *view.depth.shape
         margin = edge / z.clamp(min=edge) * float(K[0, 0])
-        inside = (z > 0) & (u > -margin) & (v > -margin) & (u < width + margin) & (v < height + margin)
-        window = 2 * int(edge / 2 * float(K[0, 0])) // 2 + 1
-        farthest = torch.nn.functional.max_pool2d(view.depth[None], window, 1, window // 2)[0]
+        inside = (
+            (z > 0) & (u > -margin) & (v > -margin) & (u < width + margin) & (v < height + margin)
+        )
+        reach = int(edge * float(K[0, 0]))
+        farthest = torch.nn.functional.max_pool2d(
+            view.depth[None], (2 * reach + 1, 1), 1, (reach, 0)
+        )
+        farthest = torch.nn.functional.max_pool2d(farthest, (1, 2 * reach + 1), 1, (0, reach))[0]
         limit = farthest[v.long().clamp(0, height - 1), u.long().clamp(0, width - 1)]
         return (inside & (z < limit + self.truncation_m + edge)).nonzero()[:, 0]
 

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from ros2_clickgs.core.distance_field import DepthView, DistanceField
 from ros2_clickgs.core.geometry import quat_wxyz_from_rotmat, unproject
+from ros2_clickgs.core.harmonics import sh_from_rgb
 from ros2_clickgs.core.types import Camera, Gaussians
 from ros2_clickgs.errors import ClickGSError, ShapeError
 
-Frame = tuple[Camera, UInt8[np.ndarray, "H W 3"], Float32[np.ndarray, "H W"]]
+Frame = tuple[Camera, UInt8[np.ndarray, "H W 3"], Float32[np.ndarray, "Hd Wd"]]
 """A camera, its RGB image and its depth along the optical axis (m; 0 = unknown)."""
 
-SH_C0 = 0.28209479177387814
-"""Spherical harmonic of degree 0: colour = 0.5 + SH_C0 * sh0."""
 MIN_COSINE = 0.17
 """Rays that graze a surface by less than 10 degrees are dropped."""
 DISPARITY_STEP = 0.01
@@ -62,7 +61,7 @@ def fuse(frames: Iterable[Frame], voxel_m: float, *, min_views: int = 3) -> Gaus
 
 
 def clean(
-    camera: Camera, rgb: UInt8[np.ndarray, "H W 3"], depth: Float32[np.ndarray, "H W"]
+    camera: Camera, rgb: UInt8[np.ndarray, "H W 3"], depth: Float32[np.ndarray, "Hd Wd"]
 ) -> DepthView:
     """Drop what an RGB-D camera gets wrong: depth steps, flying pixels, hole rims, grazing rays."""
     size = (camera.height, camera.width)
@@ -101,7 +100,11 @@ def ray_cosines(camera: Camera, z: Float[Tensor, "H W"]) -> Float[Tensor, "H W"]
 
 def surfels_from(field: DistanceField, min_views: int) -> Gaussians:
     """Return one flat Gaussian for every voxel that the zero level crosses."""
-    distance, frames, color_weight = field.fields[..., 0], field.fields[..., 2], field.fields[..., 6]
+    distance, frames, color_weight = (
+        field.fields[..., 0],
+        field.fields[..., 2],
+        field.fields[..., 6],
+    )
     crossed = distance.abs() < 0.55 * field.voxel_m
     voxels = field.voxels(crossed & (frames >= min_views) & (color_weight > 0))
     values = field.at(voxels)
@@ -142,5 +145,5 @@ def flat_gaussians(
         quats=quat_wxyz_from_rotmat(R),
         scales=scales.expand(len(means), 3).contiguous(),
         opacities=torch.full((len(means),), SURFEL_OPACITY),
-        sh=((colors - 0.5) / SH_C0)[:, None],
+        sh=sh_from_rgb(colors),
     )
