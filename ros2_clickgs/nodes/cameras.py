@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which camera took an image: its intrinsics by frame, its pose at the image's stamp."""
 
+import threading
 from bisect import bisect_left
 from typing import Protocol
 
@@ -37,22 +38,25 @@ class PoseBuffer:
     """Poses of the camera as they came on `pose`, interpolated between neighbours."""
 
     def __init__(self, max_age_s: float) -> None:
-        self.max_age_ns = round(max_age_s * NANOSECONDS)
-        """A pose farther than this from a stamp is not used."""
+        self.set_max_age(max_age_s)
+        self._lock = threading.Lock()
         self._stamps: list[int] = []
         self._poses: list[Tensor] = []
 
+    def set_max_age(self, max_age_s: float) -> None:
+        """Set how far from a stamp a pose may be to be used."""
+        self.max_age_ns = round(max_age_s * NANOSECONDS)
+
     def add(self, stamp_ns: int, T_map_camera: Float[Tensor, "4 4"]) -> None:
         """Take a pose. One that lies a second before the last begins anew (a bag that loops)."""
-        if self._stamps and stamp_ns < self._stamps[-1] - NANOSECONDS:
-            self._stamps, self._poses = [], []
-        at = bisect_left(self._stamps, stamp_ns)
-        if self._stamps[at : at + 1] == [stamp_ns]:
-            self._poses[at] = T_map_camera
-            return
-        self._stamps.insert(at, stamp_ns)
-        self._poses.insert(at, T_map_camera)
-        del self._stamps[:-KEPT_POSES], self._poses[:-KEPT_POSES]
+        with self._lock:
+            if self._stamps and stamp_ns < self._stamps[-1] - NANOSECONDS:
+                self._stamps, self._poses = [], []
+            at = bisect_left(self._stamps, stamp_ns)
+            is_known = self._stamps[at : at + 1] == [stamp_ns]
+            self._stamps[at : at + is_known] = [stamp_ns]
+            self._poses[at : at + is_known] = [T_map_camera]
+            del self._stamps[:-KEPT_POSES], self._poses[:-KEPT_POSES]
 
     def is_final(self, frame_id: str, stamp_ns: int) -> bool:
         """Return whether a pose at or after the stamp is there."""
@@ -64,24 +68,23 @@ class PoseBuffer:
         Raises:
             TransformError: none lies within max_age_ns.
         """
-        index = bisect_left(self._stamps, stamp_ns)
-        near = [
-            i
-            for i in (index - 1, index)
-            if 0 <= i < len(self._stamps) and abs(self._stamps[i] - stamp_ns) <= self.max_age_ns
-        ]
+        with self._lock:
+            index = bisect_left(self._stamps, stamp_ns)
+            around = range(max(index - 1, 0), min(index + 1, len(self._stamps)))
+            near = [(self._stamps[i], self._poses[i]) for i in around]
+        near = [(s, T) for s, T in near if abs(s - stamp_ns) <= self.max_age_ns]
         if not near:
             raise TransformError(self._why_none(stamp_ns))
-        before, after = near[0], near[-1]
-        span = self._stamps[after] - self._stamps[before]
-        fraction = (stamp_ns - self._stamps[before]) / span if span else 0.0
-        return interpolate_pose(self._poses[before], self._poses[after], fraction)
+        (before_ns, T_before), (after_ns, T_after) = near[0], near[-1]
+        span = after_ns - before_ns
+        fraction = min(1.0, (stamp_ns - before_ns) / span) if span else 0.0
+        return interpolate_pose(T_before, T_after, fraction)
 
     def _why_none(self, stamp_ns: int) -> str:
         limit = f"max_pose_age_s = {self.max_age_ns / NANOSECONDS:g}"
         if not self._stamps:
             return f"no pose has come yet for stamp {stamp_ns / NANOSECONDS:.3f} s; publish `pose`"
-        nearest = min((abs(s - stamp_ns) for s in self._stamps))
+        nearest = min(abs(s - stamp_ns) for s in self._stamps)
         return (
             f"the pose nearest to stamp {stamp_ns / NANOSECONDS:.3f} s is "
             f"{nearest / NANOSECONDS:.3f} s away ({limit}); publish poses more often, with the "

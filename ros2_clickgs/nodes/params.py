@@ -53,7 +53,7 @@ def descriptor(leaf: Leaf) -> ParameterDescriptor:
 def accept_live(
     node: Node, config: type[T], is_configured: Callable[[], bool], apply: Callable[[T], None]
 ) -> None:
-    """Let `ros2 param set` change the node: valid values only, and only live ones once configured."""
+    """Let `ros2 param set` change the node: valid values, once configured only live ones."""
     is_live = {leaf.name: leaf.live for leaf in leaves(config)}
 
     def on_set(changes: list[Parameter]) -> SetParametersResult:

@@ -30,8 +30,11 @@ class Worker:
     def put(self, job: Job) -> None:
         """Queue a job that is never dropped (a click, a service call)."""
         with self._changed:
-            self._jobs.append(job)
-            self._changed.notify()
+            if not self._stopping:
+                self._jobs.append(job)
+                self._changed.notify()
+                return
+        job.refuse()
 
     def put_newest(self, stream: str, job: Job) -> bool:
         """Queue a job in place of the stream's waiting one; return True if that one is lost."""
@@ -52,14 +55,14 @@ class Worker:
             self._stopping = True
             self._changed.notify()
         self._thread.join()
-        for job in [*self._jobs, *self._newest.values()]:
+        for job in self._jobs:
             job.refuse()
 
     def _run(self) -> None:
         try:
             while job := self._next():
                 job.run()
-        except Exception as error:  # a bug: the node dies of it, see LifecycleNode.on_bug
+        except Exception as error:  # a bug: the node dies of it, see ClickGSNode.on_bug
             self._on_bug(error)
 
     def _next(self) -> Job | None:

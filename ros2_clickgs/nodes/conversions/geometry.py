@@ -18,6 +18,9 @@ from ros2_clickgs.errors import ClickGSError, TransformError
 
 QUATERNION_TOLERANCE = 1e-2
 """How far a quaternion's length may be from 1 (what RViz accepts)."""
+FARTHEST_M = 1e6
+"""Coordinates beyond this are no places of a map."""
+FOCAL_LENGTHS_PX = (1.0, 1e6)
 NANOSECONDS = 1_000_000_000
 
 
@@ -36,11 +39,11 @@ def point_from_msg(point: Point | Vector3) -> Float[Tensor, "3"]:
     """Return a finite position, float64.
 
     Raises:
-        ClickGSError: a coordinate is NaN or infinite.
+        ClickGSError: a coordinate is NaN, infinite or beyond FARTHEST_M.
     """
     xyz = (point.x, point.y, point.z)
-    if not all(map(math.isfinite, xyz)):
-        raise ClickGSError(f"point {xyz} is not finite; send finite coordinates")
+    if not all(abs(c) <= FARTHEST_M for c in xyz):
+        raise ClickGSError(f"point {xyz} is not finite or farther than {FARTHEST_M:g} m; check it")
     return torch.tensor(xyz, dtype=torch.float64)
 
 
@@ -54,7 +57,8 @@ def rotation_from_xyzw(xyzw: tuple[float, float, float, float]) -> Float[Tensor,
     length = math.hypot(x, y, z, w)
     if not abs(length - 1.0) <= QUATERNION_TOLERANCE:
         raise TransformError(
-            f"quaternion (x, y, z, w) = {tuple(xyzw)} has length {length:.4g}; send a unit quaternion"
+            f"quaternion (x, y, z, w) = {tuple(xyzw)} has length {length:.4g}; "
+            "send a unit quaternion"
         )
     return rotmat_from_quat_wxyz(torch.tensor([w, x, y, z], dtype=torch.float64))
 
@@ -129,6 +133,12 @@ def intrinsics_from_msg(msg: CameraInfo, *, rectified: bool) -> Intrinsics:
         )
     P = torch.tensor(list(msg.p), dtype=torch.float64).reshape(3, 4)[:, :3]
     K = P if P.any() else torch.tensor(list(msg.k), dtype=torch.float64).reshape(3, 3)
+    low, high = FOCAL_LENGTHS_PX
+    if not all(low <= float(f) <= high for f in K.diagonal()[:2]) or K.abs().max() > high:
+        raise ClickGSError(
+            f"camera_info's K = {K.tolist()} has no focal lengths of {low:g} to {high:g} px; "
+            "fill p (or k) with a calibration"
+        )
     intrinsics = Intrinsics(K, msg.width, msg.height)
     intrinsics.camera(torch.eye(4, dtype=torch.float64))
     return intrinsics

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Image and CompressedImage to RGB arrays, and arrays to Image."""
 
+import zlib
 from array import array
+from io import BytesIO
 
-import cv2
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
+from PIL import Image as Picture
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from ros2_clickgs.errors import ClickGSError, ShapeError
-from ros2_clickgs.nodes.conversions.picture_size import picture_size
 
 RGB_CHANNELS = {
     "rgb8": (3, [0, 1, 2]),
@@ -20,8 +21,15 @@ RGB_CHANNELS = {
     "mono8": (1, [0, 0, 0]),
 }
 """Encoding -> (bytes per pixel, which of them are red, green and blue)."""
-MAX_PIXELS = 100_000_000
+MAX_PIXELS = 50_000_000
 """Larger pictures are refused before they are decoded."""
+COLOR_MODES = ("RGB", "RGBA", "L", "P")
+"""Kinds of 8-bit picture, in Pillow's words."""
+BROKEN_PICTURE = (
+    OSError, SyntaxError, ValueError, zlib.error,
+    Picture.DecompressionBombError, Picture.DecompressionBombWarning,
+)  # fmt: skip
+"""What Pillow raises on bytes that are no picture."""
 
 
 def image_from_msg(msg: Image) -> UInt8[np.ndarray, "H W 3"]:
@@ -33,8 +41,8 @@ def image_from_msg(msg: Image) -> UInt8[np.ndarray, "H W 3"]:
     """
     if msg.encoding not in RGB_CHANNELS:
         raise ClickGSError(
-            f"image encoding {msg.encoding!r} is not supported; publish one of "
-            + ", ".join(RGB_CHANNELS)
+            f"image encoding {msg.encoding!r} is not supported; "
+            f"publish one of " + ", ".join(RGB_CHANNELS)
         )
     depth, channels = RGB_CHANNELS[msg.encoding]
     pixels = pixels_from_msg(msg, np.dtype(np.uint8), depth)
@@ -60,20 +68,20 @@ def image_from_compressed_msg(msg: CompressedImage) -> UInt8[np.ndarray, "H W 3"
     Raises:
         ClickGSError: the bytes are neither, are broken, or claim more than MAX_PIXELS.
     """
-    encoded = np.frombuffer(msg.data, np.uint8)
-    width, height = picture_size(encoded.tobytes())
-    if not 0 < width * height <= MAX_PIXELS:
-        raise ClickGSError(
-            f"compressed image ({msg.format!r}, {len(encoded)} bytes) is no JPEG or PNG of at most "
-            f"{MAX_PIXELS} pixels; publish one of these"
-        )
     try:
-        bgr = cv2.imdecode(encoded, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    except cv2.error as error:
-        raise ClickGSError(f"compressed image cannot be decoded: {error.err}") from error
-    if bgr is None:
-        raise ClickGSError(f"compressed image ({msg.format!r}, {len(encoded)} bytes) is broken")
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        with Picture.open(BytesIO(msg.data), formats=("JPEG", "PNG")) as picture:
+            if picture.width * picture.height > MAX_PIXELS or picture.mode not in COLOR_MODES:
+                size = f"{picture.width}x{picture.height} px"
+                raise ClickGSError(
+                    f"compressed image of {size} and mode {picture.mode} is not supported; "
+                    f"publish 8-bit colour of at most {MAX_PIXELS} px"
+                )
+            return np.array(picture.convert("RGB"))
+    except BROKEN_PICTURE as error:
+        raise ClickGSError(
+            f"compressed image ({msg.format!r}, {len(msg.data)} bytes) is no whole JPEG or PNG: "
+            f"{error}; publish one of these"
+        ) from error
 
 
 def msg_from_image(image: UInt8[np.ndarray, "H W 3"], header: Header) -> Image:

@@ -29,7 +29,7 @@ def msg_from_object(found: CoreObject, cloud: PointCloud, header: Header) -> Seg
         view_count=found.view_count,
         settled=True,
         method="votes",
-        pose=msg_from_pose(found.T_world_box),
+        pose=msg_from_pose(found.pose),
         size=Vector3(x=x, y=y, z=z),
         cloud=msg_from_points(points_from_cloud(cloud), header),
     )

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What services write to disk, only ever below `session_dir`."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from ros2_clickgs.errors import ClickGSError, NotFoundError
+from ros2_clickgs.io.maps import save_map
+from ros2_clickgs.nodes.workbench import Workbench
+
+
+def path_below(session_dir: str, path: str) -> Path:
+    """Return the absolute path that a service's caller means.
+
+    Raises:
+        ClickGSError: it is empty, or leads out of `session_dir`.
+    """
+    root = Path(session_dir).expanduser().resolve()
+    wanted = (root / path).resolve() if path.isprintable() else root
+    if not wanted.is_relative_to(root) or wanted == root:
+        raise ClickGSError(f"path {path!r} is no file inside session_dir {root}; name one there")
+    return wanted
+
+
+def export(workbench: Workbench, path: Path, rows: Bool[Tensor, " N"], *, overwrite: bool) -> int:
+    """Write those Gaussians in the map file's frame; return how many.
+
+    Raises:
+        ClickGSError: there are none, the file exists and is to stay, or it cannot be written.
+    """
+    count = int(rows.sum())
+    if not count:
+        raise ClickGSError(
+            f"{path} would hold no Gaussian and is not written; choose other objects"
+        )
+    if path.exists() and not overwrite:
+        raise ClickGSError(f"{path} exists; set overwrite or choose another name")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    to_file = workbench.map_from_file.inverse()
+    save_map(path, to_file(workbench.rasterizer.gaussians.select(rows.cpu()).to("cpu")))
+    return count
+
+
+def rows_of(workbench: Workbench, ids: list[int], *, invert: bool) -> Bool[Tensor, " N"]:
+    """Return which Gaussians belong to any of these objects; no ids mean the whole map.
+
+    Raises:
+        NotFoundError: an id does not exist.
+    """
+    require_objects(workbench, ids)
+    labels = workbench.objects.labels().cpu()
+    if not ids:
+        return torch.full_like(labels, True, dtype=torch.bool)
+    return torch.isin(labels, torch.tensor(ids, dtype=labels.dtype)) ^ invert
+
+
+def require_objects(workbench: Workbench, ids: list[int]) -> None:
+    """Raise NotFoundError unless all these objects exist."""
+    for object_id in ids:
+        if object_id not in workbench.objects.ids:
+            raise NotFoundError("object", object_id, workbench.objects.ids or "none yet")

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts nodes: each alone, or all in one process; ends them cleanly on Ctrl-C."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import rclpy
+from ament_index_python.packages import PackageNotFoundError, get_package_share_path
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.parameter import Parameter
+
+from ros2_clickgs.errors import ClickGSError
+from ros2_clickgs.nodes.lifecycle import ClickGSNode
+from ros2_clickgs.nodes.player import PlayerNode
+from ros2_clickgs.nodes.segmenter import SegmenterNode
+
+THREADS = 4
+"""Of the executor: inputs, services, timers and transitions of several nodes."""
+PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
+
+
+def segmenter_main(args: Sequence[str] | None = None) -> int:
+    """Run the segmenter alone."""
+    return run([SegmenterNode], args)
+
+
+def player_main(args: Sequence[str] | None = None) -> int:
+    """Run the player alone."""
+    return run([PlayerNode], args)
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run all nodes in one process; the player too if a parameter names its dataset."""
+    return run([SegmenterNode, played_if_named], args)
+
+
+def up(
+    map_path: str | Path, dataset: str | Path = "", params_file: str | Path = "", *ros_args: str
+) -> int:
+    """Start what clickgs.launch.py starts: the nodes in one process, over shared memory.
+
+    Args:
+        map_path: the 3DGS map.
+        dataset: folder or bag to play; empty means that cameras publish the images.
+        params_file: YAML with further parameters; empty means the shipped one.
+        ros_args: further ROS arguments, such as `-r`, `image:=/camera/image_rect`.
+
+    Returns:
+        The process's exit code: 0 done, 2 bad input, told in one line.
+    """
+    use_shared_memory()
+    params_file = str(params_file or share() / "config" / "clickgs.yaml")
+    args = ["--ros-args", "--params-file", params_file, *ros_args]
+    overrides = [Parameter("map_path", value=str(map_path))]
+    nodes = [lambda: SegmenterNode(parameter_overrides=overrides)]
+    if dataset:
+        played = [Parameter("dataset", value=str(dataset))]
+        nodes.append(lambda: PlayerNode(parameter_overrides=played))
+    return run(nodes, args)
+
+
+def played_if_named() -> PlayerNode | None:
+    """Return a player, unless nothing names what to play."""
+    player = PlayerNode()
+    if player.get_parameter("dataset").value:
+        return player
+    player.destroy_node()
+    return None
+
+
+def run(makers: list[Callable[[], ClickGSNode | None]], args: Sequence[str] | None = None) -> int:
+    """Spin nodes until Ctrl-C.
+
+    Returns:
+        0 when ended from outside, 2 when a node cannot start with what it was given.
+    """
+    use_shared_memory()
+    rclpy.init(args=list(args) if args is not None else None)
+    executor = MultiThreadedExecutor(THREADS)
+    nodes: list[ClickGSNode] = []
+    try:
+        for make in makers:
+            if (node := make()) is not None:
+                nodes.append(node)
+                executor.add_node(node)
+                node.start()
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except ClickGSError as error:
+        print(error, file=sys.stderr)
+        return 2
+    finally:
+        for node in reversed(nodes):
+            node.close()
+        executor.shutdown()
+        for node in nodes:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+def use_shared_memory() -> None:
+    """Let Fast DDS move clouds and images through shared memory, unless the user has a say."""
+    profiles = share() / "config" / "fastdds_shm.xml"
+    if profiles.is_file():
+        os.environ.setdefault(PROFILES, str(profiles))
+
+
+def share() -> Path:
+    """Return the folder with our config and launch files: installed, else the source tree."""
+    try:
+        return get_package_share_path("ros2_clickgs")
+    except PackageNotFoundError:
+        return Path(__file__).parents[2]

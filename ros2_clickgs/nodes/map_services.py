@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The segmenter's services on the map: pictures of it, and files."""
+
+from typing import TYPE_CHECKING
+
+from std_msgs.msg import Header
+
+from ros2_clickgs.errors import ClickGSError, NotFoundError
+from ros2_clickgs.io.maps import map_sha256
+from ros2_clickgs.nodes.conversions.images import msg_from_depth, msg_from_image, msg_from_labels
+from ros2_clickgs.nodes.files import export, path_below, require_objects, rows_of
+from ros2_clickgs.nodes.inputs import Inputs
+from ros2_clickgs.nodes.pictures import Picture, picture
+from ros2_clickgs.nodes.workbench import Workbench
+from ros2_clickgs.srv import EditObject, ExportMap, RenderView
+
+if TYPE_CHECKING:
+    from ros2_clickgs.nodes.segmenter import SegmenterNode
+
+
+class MapServices:
+    """render_view, export_map, edit_object."""
+
+    def __init__(self, node: "SegmenterNode", inputs: Inputs) -> None:
+        self.node = node
+        self._inputs = inputs
+
+    async def render_view(self, request: RenderView.Request, response: RenderView.Response) -> str:
+        """Return pictures of the map from anywhere."""
+        if request.with_features:
+            raise NotFoundError("picture", "features", "color, depth, labels")
+        camera = self._inputs.virtual_camera(request.camera_info, request.pose)
+        only, without = list(request.only_objects), list(request.without_objects)
+
+        def work(bench: Workbench) -> Picture:
+            rows = rows_of(bench, only, invert=False)
+            rows &= rows_of(bench, without, invert=True) if without else True
+            return picture(bench, camera, rows)
+
+        shown = await self.node.answer(work, changes=False)
+        header = Header(
+            stamp=request.pose.header.stamp, frame_id=request.camera_info.header.frame_id
+        )
+        if request.with_color:
+            response.color = msg_from_image(shown.color, header)
+        if request.with_depth:
+            response.depth = msg_from_depth(shown.depth, header)
+        if request.with_labels:
+            response.labels = msg_from_labels(shown.labels, header)
+        return f"rendered {camera.width}x{camera.height} px"
+
+    async def export_map(self, request: ExportMap.Request, response: ExportMap.Response) -> str:
+        """Write the map or some of its objects to a file."""
+        if request.with_labels:
+            raise ClickGSError("labels cannot be exported yet; leave with_labels false")
+        path = path_below(self.node.config.session_dir, request.path)
+        ids = list(request.object_ids)
+
+        def work(bench: Workbench) -> int:
+            rows = rows_of(bench, ids, invert=request.invert)
+            return export(bench, path, rows, overwrite=request.overwrite)
+
+        response.gaussian_count = await self.node.answer(work, changes=False)
+        response.path, response.map_sha256 = str(path), map_sha256(path)
+        return f"wrote {response.gaussian_count} Gaussians to {path}"
+
+    async def edit_object(self, request: EditObject.Request, response: EditObject.Response) -> str:
+        """Write an object alone to a file; the other operations are to come."""
+        if request.operation != EditObject.Request.EXTRACT:
+            raise NotFoundError("operation", request.operation, EditObject.Request.EXTRACT)
+        name = request.path or f"object_{request.object_id}.ply"
+        path = path_below(self.node.config.session_dir, name)
+
+        def work(bench: Workbench) -> int:
+            require_objects(bench, [request.object_id])
+            rows = rows_of(bench, [request.object_id], invert=False)
+            response.object = self.node.outputs.object_msg(bench, request.object_id)
+            return export(bench, path, rows, overwrite=True)
+
+        response.gaussian_count = await self.node.answer(work, changes=False)
+        response.path = str(path)
+        return f"wrote {response.gaussian_count} Gaussians to {path}"

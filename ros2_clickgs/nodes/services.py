@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The segmenter's services on objects: convert, let the worker answer, convert."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from std_srvs.srv import Trigger
+
+from ros2_clickgs.core.clicking import Click, PosedImage, rendered_image
+from ros2_clickgs.core.objects import SegmentedObject as CoreObject
+from ros2_clickgs.core.types import Camera
+from ros2_clickgs.errors import ClickGSError, NotFoundError, ShapeError
+from ros2_clickgs.msg import Click as ClickMsg
+from ros2_clickgs.msg import SegmentedObject
+from ros2_clickgs.nodes.conversions.geometry import nanoseconds_from_msg, point_from_msg
+from ros2_clickgs.nodes.conversions.masks import MaskOwner, msg_from_mask
+from ros2_clickgs.nodes.inputs import Inputs
+from ros2_clickgs.nodes.map_services import MapServices
+from ros2_clickgs.nodes.pictures import seen_labels
+from ros2_clickgs.nodes.workbench import Workbench
+from ros2_clickgs.srv import (
+    EditObject,
+    ExportMap,
+    MergeObjects,
+    Refine,
+    RemoveObject,
+    RenameObject,
+    RenderView,
+    SegmentPixel,
+    SegmentPoint,
+)
+
+if TYPE_CHECKING:
+    from ros2_clickgs.nodes.segmenter import SegmenterNode
+
+VOTES_METHODS = ("auto", "votes", "")
+
+
+class Services:
+    """Offers the services; many may be waiting for the worker at once."""
+
+    def __init__(self, node: "SegmenterNode", inputs: Inputs) -> None:
+        self.node = node
+        self._inputs = inputs
+        maps = MapServices(node, inputs)
+        group = ReentrantCallbackGroup()
+        offered = {
+            "segment_point": (SegmentPoint, self.segment_point),
+            "segment_pixel": (SegmentPixel, self.segment_pixel),
+            "refine": (Refine, self.refine),
+            "remove_object": (RemoveObject, self.remove_object),
+            "rename_object": (RenameObject, self.rename_object),
+            "merge_objects": (MergeObjects, self.merge_objects),
+            "clear": (Trigger, self.clear),
+            "edit_object": (EditObject, maps.edit_object),
+            "export_map": (ExportMap, maps.export_map),
+            "render_view": (RenderView, maps.render_view),
+        }
+        self._services = [
+            node.create_service(kind, f"~/{name}", self._told(name, method), callback_group=group)
+            for name, (kind, method) in offered.items()
+        ]
+
+    def close(self) -> None:
+        """Withdraw the services."""
+        for service in self._services:
+            self.node.destroy_service(service)
+
+    def _told(self, name: str, method: Callable[..., Awaitable[str]]) -> Callable:
+        """Return the callback that tells success and message, whatever a method raises of ours."""
+
+        async def callback(request: Any, response: Any) -> Any:
+            self.node.diagnostics.received(name)
+            try:
+                response.message = await method(request, response)
+                response.success = True
+            except ClickGSError as error:
+                self.node.drop(name, error)
+                response.message = str(error)
+            return response
+
+        return callback
+
+    async def segment_point(
+        self, request: SegmentPoint.Request, response: SegmentPoint.Response
+    ) -> str:
+        """Clicks in space to an object."""
+        require_votes(request.method)
+        points = [self._inputs.map_frame.point(point) for point in request.points]
+        signs = signs_of(request.positive, len(points))
+        clicks = [Click(point, sign) for point, sign in zip(points, signs, strict=True)]
+
+        def work(bench: Workbench) -> SegmentedObject:
+            found = bench.segment(clicks, object_id=request.object_id, name=request.name)
+            return self._msg(bench, found)
+
+        response.object = await self.node.answer(work, changes=True)
+        return told(response.object)
+
+    async def segment_pixel(
+        self, request: SegmentPixel.Request, response: SegmentPixel.Response
+    ) -> str:
+        """Clicks in a picture to an object."""
+        require_votes(request.method)
+        if request.box.width:
+            raise ClickGSError("a box is not understood yet; send pixels on the object instead")
+        pixels = [point_from_msg(pixel).tolist()[:2] for pixel in request.pixels]
+        signs = signs_of(request.positive, len(pixels))
+        view_of = self._view(request)
+
+        def work(bench: Workbench) -> tuple[SegmentedObject, Any]:
+            view = view_of(bench)
+            clicks = [bench.click_in(view, *uv, s) for uv, s in zip(pixels, signs, strict=True)]
+            found = bench.segment(
+                clicks, object_id=request.object_id, name=request.name, first=view
+            )
+            mask = seen_labels(bench, view.camera) == found.id
+            owner = MaskOwner(found.id, found.name, found.score)
+            return self._msg(bench, found), msg_from_mask(mask, owner)
+
+        response.object, response.mask = await self.node.answer(work, changes=True)
+        return told(response.object)
+
+    async def refine(self, request: Refine.Request, response: Refine.Response) -> str:
+        """More clicks on an object, or more views of it."""
+        if request.undo or request.background_weight >= 0.0:
+            raise ClickGSError(
+                "undo and a background_weight per object are not available yet; "
+                "set the node's parameter background_weight"
+            )
+        places = [self._click(click) for click in request.clicks]
+
+        def work(bench: Workbench) -> SegmentedObject:
+            clicks = [place(bench) for place in places]
+            found = bench.segment(
+                clicks, object_id=request.object_id, more_views=request.more_views
+            )
+            return self._msg(bench, found)
+
+        if not request.object_id:
+            raise NotFoundError("object", 0, "those on ~/objects; segment_point makes new ones")
+        response.object = await self.node.answer(work, changes=True)
+        return told(response.object)
+
+    async def remove_object(self, request: RemoveObject.Request, response: Any) -> str:
+        """Forget an object."""
+        await self.node.answer(lambda bench: bench.remove(request.object_id), changes=True)
+        return f"object {request.object_id} is forgotten"
+
+    async def rename_object(self, request: RenameObject.Request, response: Any) -> str:
+        """Give an object a name."""
+        object_id, name = request.object_id, request.name
+        await self.node.answer(lambda bench: bench.objects.rename(object_id, name), changes=True)
+        return f"object {object_id} is called {name!r}"
+
+    async def merge_objects(
+        self, request: MergeObjects.Request, response: MergeObjects.Response
+    ) -> str:
+        """Make one object of several."""
+        ids = list(request.object_ids)
+
+        def work(bench: Workbench) -> SegmentedObject:
+            return self._msg(bench, bench.merge(ids, request.name))
+
+        response.object = await self.node.answer(work, changes=True)
+        return told(response.object)
+
+    async def clear(self, request: Trigger.Request, response: Any) -> str:
+        """Forget all objects."""
+        await self.node.answer(Workbench.clear, changes=True)
+        return "all objects are forgotten"
+
+    def _msg(self, bench: Workbench, found: CoreObject) -> SegmentedObject:
+        return self.node.outputs.object_msg(bench, found.id)
+
+    def _view(self, request: SegmentPixel.Request) -> Callable[[Workbench], PosedImage]:
+        """Return how the worker gets the picture that was clicked in."""
+        if request.view_camera.width:
+            camera = self._inputs.virtual_camera(request.view_camera, request.view_pose)
+            return lambda bench: rendered_image(bench.rasterizer, camera)
+        return self._live_view(request.header)
+
+    def _live_view(self, header: Any) -> Callable[[Workbench], PosedImage]:
+        """Return how the worker gets the live image with a header; a zero stamp is the newest."""
+        stamp_ns = nanoseconds_from_msg(header.stamp)
+        if not stamp_ns:
+            return lambda bench: bench.newest_view(header.frame_id)
+        camera: Camera = self._inputs.cameras.at(header)
+        return lambda bench: bench.view_at(camera, stamp_ns)
+
+    def _click(self, msg: ClickMsg) -> Callable[[Workbench], Click]:
+        """Return how the worker gets a click in space or in a picture."""
+        if msg.kind == ClickMsg.POINT:
+            click = Click(self._inputs.map_frame.in_map(msg.position, msg.header), msg.positive)
+            return lambda bench: click
+        if msg.kind != ClickMsg.PIXEL:
+            raise NotFoundError("kind of click", msg.kind, "POINT (0), PIXEL (1)")
+        u, v, _ = point_from_msg(msg.position).tolist()
+        view_of = self._live_view(msg.header)
+        return lambda bench: bench.click_in(view_of(bench), u, v, msg.positive)
+
+
+def require_votes(method: str) -> None:
+    """Raise NotFoundError unless the method is one that answers without trained features."""
+    if method not in VOTES_METHODS:
+        raise NotFoundError("method", method, "auto, votes (no features are trained for this map)")
+
+
+def signs_of(positive: list[bool], count: int) -> list[bool]:
+    """Return one sign per click; none given means all are on the object.
+
+    Raises:
+        ShapeError: there are signs, but not one per click.
+    """
+    if positive and len(positive) != count:
+        raise ShapeError("positive", expected=f"empty or {count} signs", actual=len(positive))
+    return list(positive) or [True] * count
+
+
+def told(found: SegmentedObject) -> str:
+    """Return an object in a few words."""
+    return f"object {found.id} {found.name!r}: {found.gaussian_count} Gaussians"

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the worker owns: the map, the objects and votes, the 2D segmenter, the views kept."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ros2_clickgs.backends import make_rasterizer
+from ros2_clickgs.config import MapToSplatConfig, SegmenterConfig
+from ros2_clickgs.core.clicking import (
+    Click,
+    PosedImage,
+    lift_pixel,
+    prompt_of,
+    rendered_image,
+    segment_clicks,
+)
+from ros2_clickgs.core.object_map import ObjectMap
+from ros2_clickgs.core.objects import SegmentedObject
+from ros2_clickgs.core.similarity import Similarity
+from ros2_clickgs.core.types import Camera
+from ros2_clickgs.core.views import orbit_cameras
+from ros2_clickgs.errors import ClickGSError, ConfigError, NotFoundError
+from ros2_clickgs.io.maps import load_map, map_sha256
+from ros2_clickgs.models.choose import make_segmenter
+from ros2_clickgs.nodes.conversions.geometry import rotation_from_xyzw
+from ros2_clickgs.nodes.conversions.masks import LabelLayer, MaskOwner
+from ros2_clickgs.nodes.keyframes import Frame, Keyframes
+
+RENDERED_DISTANCES_M = (1.0, 0.5, 0.25)
+"""How far rendered views stand from a clicked point: the first that sees it without obstacle."""
+
+
+class Workbench:
+    """Everything in the map frame, in m; one thread at a time."""
+
+    def __init__(self, config: SegmenterConfig) -> None:
+        """Load map and segmenter.
+
+        Raises:
+            ClickGSError: the map cannot be read, or backend or segmenter cannot be had here.
+        """
+        if not config.map_path:
+            raise ConfigError(
+                "map_path", "", "the path of a .ply, .compressed.ply, .splat or .spz"
+            )
+        path = Path(config.map_path).expanduser()
+        self.config = config
+        self.map_from_file = similarity_from(config.map_to_splat)
+        self.map_sha256 = map_sha256(path)
+        gaussians = self.map_from_file(load_map(path))
+        self.rasterizer = make_rasterizer(gaussians, config.backend)
+        self.objects = ObjectMap(self.rasterizer, config.background_weight)
+        self.segmenter = make_segmenter(config.segmenter)
+        self.keyframes = Keyframes(config.keyframes)
+        self.newest: Frame | None = None
+        """The posed image that came last: a click without a stamp is meant in it."""
+        self.voted_at_ns: dict[int, int] = {}
+        """Object id -> stamp of the last image that voted for it."""
+        self._clicks: dict[int, list[Click]] = {}
+
+    def see(self, frame: Frame) -> None:
+        """Take a posed image."""
+        self.newest = frame
+        self.keyframes.add(frame)
+
+    def set_weight(self, background_weight: float) -> None:
+        """Decide anew which Gaussians the objects own."""
+        self.objects.background_weight = background_weight
+
+    def newest_view(self, frame_id: str = "") -> PosedImage:
+        """Return the posed image that came last.
+
+        Raises:
+            NotFoundError: none has come, or it is another camera's.
+        """
+        if self.newest is None or frame_id not in ("", self.newest.frame_id):
+            there = [self.newest.frame_id] if self.newest else "none with a pose yet"
+            raise NotFoundError("image of camera", frame_id, there)
+        return self.newest.posed
+
+    def view_at(self, camera: Camera, stamp_ns: int) -> PosedImage:
+        """Return the image this camera took at a stamp, if it is kept; else what it would see."""
+        for frame in [*([self.newest] if self.newest else []), *self.keyframes]:
+            if frame.stamp_ns == stamp_ns and torch.equal(frame.posed.camera.K, camera.K):
+                return frame.posed
+        return rendered_image(self.rasterizer, camera)
+
+    def click_in(self, view: PosedImage, u: float, v: float, positive: bool = True) -> Click:
+        """Return the click on the map's surface behind a pixel.
+
+        Raises:
+            NotFoundError: the pixel lies outside the image, or shows nothing of the map.
+        """
+        return Click(lift_pixel(self.rasterizer, view.camera, u, v), positive)
+
+    def segment_newest(self, u: float, v: float) -> SegmentedObject:
+        """Begin an object at a pixel of the newest image."""
+        view = self.newest_view()
+        return self.segment([self.click_in(view, u, v)], first=view)
+
+    def segment(
+        self,
+        clicks: list[Click],
+        *,
+        object_id: int = 0,
+        name: str = "",
+        first: PosedImage | None = None,
+        more_views: int = 0,
+    ) -> SegmentedObject:
+        """Find the thing under the clicks, those made on it before included.
+
+        Args:
+            clicks: what is and what is not the thing.
+            object_id: add the clicks to this object; 0 makes a new one.
+            name: its name; empty keeps the one it has.
+            first: view to ask before all others: the one that was clicked in.
+            more_views: views to render from the map in any case.
+        """
+        all_clicks = [*self._clicks.get(object_id, []), *clicks]
+        frames, images = self._views_of(all_clicks, first, more_views)
+        found = segment_clicks(
+            self.objects, self.segmenter, images, all_clicks, object_id=object_id, name=name
+        )
+        self._clicks[found.id] = all_clicks
+        self.voted_at_ns[found.id] = max((frame.stamp_ns for frame in frames), default=0)
+        if name and found.name != name:
+            self.objects.rename(found.id, name)
+        return self.objects.get(found.id)
+
+    def vote(self, camera: Camera, layers: list[LabelLayer], stamp_ns: int) -> None:
+        """Let masks drawn elsewhere vote."""
+        ids_of_layers = [[self._id_of(owner) for owner in layer.owners] for layer in layers]
+        for layer, ids in zip(layers, ids_of_layers, strict=True):
+            self.objects.integrate(camera, torch.from_numpy(layer.label_image), ids)
+            self.voted_at_ns |= dict.fromkeys(ids, stamp_ns)
+
+    def remove(self, object_id: int) -> None:
+        """Forget an object."""
+        self.objects.remove(object_id)
+        self._clicks.pop(object_id, None)
+
+    def merge(self, ids: list[int], name: str) -> SegmentedObject:
+        """Make one object of several; the first keeps its id."""
+        if len(set(ids)) < 2:
+            raise ClickGSError(f"merging takes two or more different objects, not {ids}")
+        for object_id in ids:
+            self.objects.get(object_id)
+        kept, *others = dict.fromkeys(ids)
+        for other in others:
+            self.objects.merge(kept, other)
+            self._clicks[kept] = self._clicks.get(kept, []) + self._clicks.pop(other, [])
+        if name:
+            self.objects.rename(kept, name)
+        return self.objects.get(kept)
+
+    def clear(self) -> None:
+        """Forget all objects."""
+        self.objects.clear()
+        self._clicks.clear()
+
+    def _id_of(self, owner: MaskOwner) -> int:
+        if owner.object_id:
+            return self.objects.get(owner.object_id).id
+        for object_id in self.objects.ids if owner.name else []:
+            if self.objects.get(object_id).name == owner.name:
+                return object_id
+        return self.objects.create(owner.name)
+
+    def _views_of(
+        self, clicks: list[Click], first: PosedImage | None, more_views: int
+    ) -> tuple[list[Frame], list[PosedImage]]:
+        """Return the kept frames that show a positive click, and these and rendered views."""
+        limits = self.config.keyframes
+        positive = next((click.point for click in clicks if click.positive), None)
+        if positive is None:
+            raise ClickGSError("no positive click given; click on the thing first")
+        frames = []
+        for frame in self.keyframes.showing(positive):
+            if frame.posed is not first and prompt_of(self.objects, frame.posed, clicks):
+                frames.append(frame)
+            if len(frames) == limits.views_per_click:
+                break
+        images = [image for image in [first] if image] + [frame.posed for frame in frames]
+        missing = max(limits.min_views - len(images), min(more_views, limits.views_per_click))
+        if missing > 0:
+            images += self._rendered_views(positive, missing)
+        return frames, images
+
+    def _rendered_views(self, point: Float[Tensor, "3"], count: int) -> list[PosedImage]:
+        """Return views of the map around a point; none where the map hides it all round."""
+        up = torch.tensor([0.0, 0.0, 1.0])
+        for distance in RENDERED_DISTANCES_M:
+            cameras = orbit_cameras(self.rasterizer, point, distance=distance, up=up, count=count)
+            if cameras:
+                return [rendered_image(self.rasterizer, camera) for camera in cameras]
+        return []
+
+
+def similarity_from(config: MapToSplatConfig) -> Similarity:
+    """Return p_map = R (scale p_file) + translation."""
+    return Similarity(
+        R=rotation_from_xyzw(config.rotation_xyzw),
+        translation=torch.tensor(config.translation_m, dtype=torch.float64),
+        scale=config.scale,
+    )
