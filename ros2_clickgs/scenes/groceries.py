@@ -73,8 +73,8 @@ def apple(shape: Generator, paint: Generator) -> Thing:
     ])  # fmt: skip
     flesh = revolve(smooth_curve(knots * (1, tall) * radius, 60))
     root, bend = 1.45 * tall * radius, shape.uniform(-0.006, 0.006)
-    path = smooth_curve([(0, 0, root - 0.002), (bend / 3, 0, root + 0.012), (bend, 0, root + 0.022)])
-    stem = sweep(path, np.full((24, 2), 0.0016), side=(0, 1, 0), detail=3.0)
+    knots = [(0, 0, root - 0.002), (bend / 3, 0, root + 0.012), (bend, 0, root + 0.022)]
+    stem = sweep(smooth_curve(knots), np.full((24, 2), 0.0016), side=(0, 1, 0), detail=3.0)
     ripe = color(paint.choice([0.0, 0.98, 0.22, 0.16]), paint.uniform(0.7, 0.85), 0.72)
     blush, noise = color(0.14, 0.6, 0.8), waves(paint, (0.012, 0.012, 0.05))
 

@@ -56,7 +56,8 @@ def _spot(
     if name in TOUCHING:
         partner = TOUCHING[name]
         others = [spot for other, spot in placed.items() if other != partner]
-        tries = [beside(footprint, placed[partner], int(d)) for d in rng.integers(0, DIRECTIONS, 20)]
+        directions = rng.integers(0, DIRECTIONS, 20).tolist()
+        tries = (beside(footprint, placed[partner], direction) for direction in directions)
         return next((spot for spot in tries if is_free(spot, others)), None)
     if name in HIDDEN:
         behind = 3 * TURN + int(rng.integers(-TURN // 3, TURN // 3))

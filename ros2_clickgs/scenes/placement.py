@@ -82,9 +82,7 @@ def is_free(spot: Footprint, others: list[Footprint]) -> bool:
     return is_on_table(spot) and all(gap_m(spot, o) > CLEARANCE_M for o in others)
 
 
-def beside(
-    thing: Footprint, partner: Footprint, direction: int, gap: float = 0.0004
-) -> Footprint:
+def beside(thing: Footprint, partner: Footprint, direction: int, gap: float = 0.0004) -> Footprint:
     """Return the footprint moved along a direction (step of AROUND) until `gap` m are left."""
     near, far = 0.0, 1.0
     for _ in range(40):

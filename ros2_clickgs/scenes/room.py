@@ -22,10 +22,7 @@ def table(paint: Generator) -> Part:
     *edges, under, top = box((-x, -y, TABLE_HEIGHT - 0.03), (x, y, TABLE_HEIGHT))
     under = Surface(under.grid, detail=0.1)
     legs = [
-        face
-        for sx in (-1, 1)
-        for sy in (-1, 1)
-        for face in _leg(sx * (x - 0.06), sy * (y - 0.06))
+        face for sx in (-1, 1) for sy in (-1, 1) for face in _leg(sx * (x - 0.06), sy * (y - 0.06))
     ]
     hue, value = paint.uniform(0.06, 0.1), paint.uniform(0.5, 0.85)
     board = wood(color(hue, paint.uniform(0.35, 0.6), value), paint, along=0, ring_m=0.05)
@@ -36,17 +33,22 @@ def room(paint: Generator) -> list[Part]:
     """Return floor, walls with their skirting boards, and a poster."""
     paper = color(paint.random(), paint.uniform(0.04, 0.16), paint.uniform(0.8, 0.92))
     carpet = color(paint.random(), paint.uniform(0.1, 0.3), paint.uniform(0.4, 0.6))
-    right = rectangle((WALL_X, -2.4, 0), (0, 4, 0), (0, 0, 1.9))
-    back = rectangle((WALL_X, WALL_Y, 0), (4.4, 0, 0), (0, 0, 1.9))
+    near, far = 2.0 - WALL_X, 3.0
+    walls = [
+        rectangle((WALL_X, -2, 0), (0, WALL_Y + 2, 0), (0, 0, 1.9)),
+        rectangle((WALL_X, WALL_Y, 0), (near, 0, 0), (0, 0, 1.9)),
+        rectangle((WALL_X, -2 - far, 0), (0, far, 0), (0, 0, 1.9), detail=0.15),
+        rectangle((WALL_X + near, WALL_Y, 0), (far, 0, 0), (0, 0, 1.9), detail=0.15),
+    ]
     skirting = [
-        *box((WALL_X, -2.4, 0), (WALL_X + 0.02, WALL_Y, 0.09), detail=2)[3::2],
-        *box((WALL_X, WALL_Y - 0.02, 0), (2.7, WALL_Y, 0.09), detail=2)[0::5],
+        *box((WALL_X, -5, 0), (WALL_X + 0.02, WALL_Y, 0.09), detail=2)[3::2],
+        *box((WALL_X, WALL_Y - 0.02, 0), (5, WALL_Y, 0.09), detail=2)[0::5],
     ]
     left = paint.uniform(-0.7, 0.0)
     poster = rectangle((left, WALL_Y - 0.012, 0.85), (0.6, 0, 0), (0, 0, 0.8), detail=4)
     return [
         Part("floor", _floor(), _tiles(carpet, paint), gloss=0.03),
-        Part("walls", [right, back], plain(paper, paint, mottle=0.015), gloss=0.01),
+        Part("walls", walls, _paper(paper, paint), gloss=0.01),
         Part("skirting", skirting, plain(color(0.1, 0.05, 0.9), paint), gloss=0.02),
         Part("poster", [poster], _poster(paint), gloss=0.02),
     ]
@@ -73,6 +75,11 @@ def _tiles(base, paint: Generator, size_m: float = 0.35) -> Texture:
         return base * (1.06 - 0.22 * dark + 0.03 * cloud(xyz))[:, None]
 
     return texture
+
+
+def _paper(base, paint: Generator) -> Texture:
+    cloud = waves(paint, (0.8, 0.8, 0.8))
+    return lambda xyz, uv: base * (1 + 0.03 * cloud(xyz))[:, None]
 
 
 def _poster(paint: Generator) -> Texture:

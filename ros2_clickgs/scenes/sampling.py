@@ -21,6 +21,10 @@ class Samples:
     """Places, in m."""
     normals: Float[np.ndarray, "N 3"]
     """Outward unit vectors."""
+    tangents: Float[np.ndarray, "N 3"]
+    """Unit vectors along the surface's first direction."""
+    edge_m: Float[np.ndarray, "N 2"]
+    """Distances to the surface's edges along the tangent and across it; inf if it has none."""
     colors: Float[np.ndarray, "N 3"]
     """What the texture says, before any light; RGB in [0, 1]."""
     gloss: Float[np.ndarray, " N"]
@@ -35,7 +39,10 @@ class Samples:
     def moved(self, T: Float[np.ndarray, "4 4"]) -> "Samples":
         """Return the same points after a rigid transform."""
         R, t = T[:3, :3], T[:3, 3]
-        return replace(self, points=self.points @ R.T + t, normals=self.normals @ R.T)
+        return replace(
+            self, points=self.points @ R.T + t, normals=self.normals @ R.T,
+            tangents=self.tangents @ R.T,
+        )  # fmt: skip
 
     def select(self, order: Int[np.ndarray, " M"]) -> "Samples":
         """Return the points at these indices, in that order."""
@@ -67,9 +74,10 @@ def sample_part(
     sheets = [
         _sample(surface, part, n, rng) for surface, n in zip(part.surfaces, counts, strict=True)
     ]
-    points, normals, colors, spacing_m = (np.concatenate(a) for a in zip(*sheets, strict=True))
+    names = ("points", "normals", "tangents", "edge_m", "colors", "spacing_m")
+    arrays = {n: np.concatenate(a) for n, a in zip(names, zip(*sheets, strict=True), strict=True)}
     return Samples(
-        points=points, normals=normals, colors=colors, spacing_m=spacing_m,
+        **arrays,
         gloss=np.full(count, part.gloss),
         object_labels=np.full(count, object_label, np.int32),
         part_labels=np.full(count, part_label, np.int32),
@@ -83,11 +91,15 @@ def _sample(surface: Surface, part: Part, count: int, rng: Generator):
     areas = _cell_areas(surface.grid)
     row, t = _inverse_cdf(areas.sum(1)[None], np.zeros(count, int), lattice_v)
     column, s = _inverse_cdf(areas, row, lattice_u)
-    points, normals = _bilinear(surface.grid, row, column, t[:, None], s[:, None])
-    rows, columns = areas.shape
-    uv = np.stack([(column + s) / columns, (row + t) / rows], -1)
+    points, across, along = _bilinear(surface.grid, row, column, t[:, None], s[:, None])
+    uv = np.stack([column + s, row + t], -1) / areas.shape[::-1]
+    edge_m = np.stack([
+        _border_m(np.diff(surface.grid, axis=1), surface.sharp, "u", row, column, s),
+        _border_m(np.diff(surface.grid, axis=0), surface.sharp, "v", row, column, t),
+    ], -1)  # fmt: skip
     spacing_m = np.full(count, np.sqrt(areas.sum() / max(count, 1)))
-    return points, normals, part.texture(points, uv), spacing_m
+    normals = _unit(np.cross(across, along))
+    return points, normals, _unit(across), edge_m, part.texture(points, uv), spacing_m
 
 
 def _cell_areas(grid):
@@ -111,6 +123,19 @@ def _bilinear(grid, row, column, t, s):
     a, b = grid[row, column], grid[row, column + 1]
     c, d = grid[row + 1, column], grid[row + 1, column + 1]
     points = (1 - t) * ((1 - s) * a + s * b) + t * ((1 - s) * c + s * d)
-    across, along = (1 - t) * (b - a) + t * (d - c), (1 - s) * (c - a) + s * (d - b)
-    normals = np.cross(across, along)
-    return points, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    return points, (1 - t) * (b - a) + t * (d - c), (1 - s) * (c - a) + s * (d - b)
+
+
+def _border_m(steps, sharp, direction: str, row, column, place):
+    """Return how far it is to the nearer sharp border along one direction; inf without any."""
+    axis = "vu".index(direction)
+    lengths = np.linalg.norm(steps, axis=-1)
+    behind = np.cumsum(lengths, axis) - lengths
+    from_start = behind[row, column] + place * lengths[row, column]
+    total = lengths.sum(axis)[column if axis == 0 else row]
+    first = np.where(f"{direction}0" in sharp, from_start, np.inf)
+    return np.minimum(first, np.where(f"{direction}1" in sharp, total - from_start, np.inf))
+
+
+def _unit(vectors):
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)

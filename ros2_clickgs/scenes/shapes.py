@@ -18,6 +18,8 @@ class Surface:
     """Points of the sheet, in m; between them it is bilinear."""
     detail: float = 1.0
     """How densely to sample it, relative to other surfaces of the scene."""
+    sharp: tuple[str, ...] = ()
+    """Borders that no Gaussian sticks out of: u0, u1, v0, v1, first and last of each direction."""
 
     def moved(self, T: Float[np.ndarray, "4 4"]) -> "Surface":
         """Return the sheet after a rigid (or scaling) transform of its points."""
@@ -52,7 +54,11 @@ def subdivided(curve: Float[np.ndarray, "K D"], step_m: float) -> Float[np.ndarr
 
 
 def revolve(
-    profile: Float[np.ndarray, "K 2"], sides: int = 72, step_m: float = 0.004, detail: float = 1.0
+    profile: Float[np.ndarray, "K 2"],
+    sides: int = 72,
+    step_m: float = 0.004,
+    detail: float = 1.0,
+    sharp: tuple[str, ...] = (),
 ) -> Surface:
     """Turn a profile of (radius, z) around the z axis.
 
@@ -62,7 +68,7 @@ def revolve(
     radius, z = subdivided(profile, step_m).T
     angle = np.linspace(0, 2 * np.pi, sides + 1)
     x, y = np.outer(radius, np.cos(angle)), np.outer(radius, np.sin(angle))
-    return Surface(np.stack([x, y, np.broadcast_to(z[:, None], x.shape)], -1), detail)
+    return Surface(np.stack([x, y, np.broadcast_to(z[:, None], x.shape)], -1), detail, sharp)
 
 
 def sweep(
@@ -108,7 +114,14 @@ def rectangle(
 ) -> Surface:
     """Return the flat sheet from `corner` along edges u and v (m), facing u x v."""
     corner, u, v = (np.asarray(a, float) for a in (corner, u, v))
-    return Surface(np.stack([[corner, corner + u], [corner + v, corner + u + v]]), detail)
+    return between([corner, corner + u], [corner + v, corner + u + v], detail)
+
+
+def between(
+    first: Float[np.ndarray, "U 3"], second: Float[np.ndarray, "U 3"], detail: float = 1.0
+) -> Surface:
+    """Return the sheet between two curves, facing (along the first) x (from first to second)."""
+    return Surface(np.stack([first, second]), detail, sharp=("u0", "u1", "v0", "v1"))
 
 
 def box(

@@ -76,7 +76,7 @@ def make_object(kind: str, seed: int, count: int = 12_000, view_count: int = 12)
     low, high = samples.points.min(0), samples.points.max(0)
     radius_m = float(np.linalg.norm(high - low)) / 2
     views = _rng(seed, f"views of {kind}")
-    cameras = around_object(views, tuple((low + high) / 2), radius_m, view_count)
+    cameras = around_object(views, (low + high) / 2, radius_m, view_count)
     return _scene(samples, [kind], [thing], poses, cameras, seed)
 
 
@@ -116,7 +116,7 @@ def _background(seed: int, count: int, rng: Generator) -> Samples:
 
 
 def _lit(samples: Samples, light: Light, count: int) -> np.ndarray:
-    """Return shaded colours: fine shadows on and just above the table top, coarse ones elsewhere."""
+    """Return shaded colours: fine shadows on and above the table top, coarse ones elsewhere."""
     fine_m = 0.006 * max(1.0, np.sqrt(200_000 / count))
     margin = np.abs(samples.points[:, :2]) < np.array(TABLE_SIZE) / 2 + 0.01
     is_near = margin.all(1) & (samples.points[:, 2] > TABLE_HEIGHT - 0.002)

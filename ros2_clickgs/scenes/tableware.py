@@ -6,9 +6,10 @@ things of different shape can share their colour.
 """
 
 import numpy as np
+from jaxtyping import Float
 from numpy.random import Generator
 
-from ros2_clickgs.scenes.shapes import revolve, smooth_curve, sweep
+from ros2_clickgs.scenes.shapes import Surface, revolve, smooth_curve, sweep
 from ros2_clickgs.scenes.textures import (
     Color,
     Texture,
@@ -43,7 +44,7 @@ def mug(shape: Generator, paint: Generator) -> Thing:
     glaze = vivid(paint)
     lining = color(0.11, 0.06, 0.93) if paint.random() < 0.7 else 0.75 * glaze + 0.25
     return Thing("mug", [
-        Part("body", [body], _glazed(glaze, paint), gloss=0.12),
+        Part("body", body, _glazed(glaze, paint), gloss=0.12),
         Part("inside", [inside], plain(lining, paint), gloss=0.08),
         Part("handle", [handle], plain(glaze, paint), gloss=0.12),
     ])  # fmt: skip
@@ -58,7 +59,7 @@ def cup(shape: Generator, paint: Generator) -> Thing:
     tint = vivid(paint)
     band = striped(tint, color(0.1, 0.05, 0.95), sorted(paint.uniform(0.3, 0.95, 4)))
     return Thing("cup", [
-        Part("body", [body], band, gloss=0.08),
+        Part("body", body, band, gloss=0.08),
         Part("inside", [inside], plain(0.6 * tint + 0.3, paint), gloss=0.05),
     ])  # fmt: skip
 
@@ -75,7 +76,7 @@ def bowl(shape: Generator, paint: Generator) -> Thing:
     glaze = vivid(paint)
     lining = speckled(color(0.12, 0.12, 0.9), 0.6 * glaze, paint, size_m=0.009)
     return Thing("bowl", [
-        Part("body", [outside], _glazed(glaze, paint), gloss=0.12),
+        Part("body", outside, _glazed(glaze, paint), gloss=0.12),
         Part("inside", [inside], lining, gloss=0.08),
     ])  # fmt: skip
 
@@ -121,21 +122,29 @@ def spoon(shape: Generator, paint: Generator) -> Thing:
     wide = np.interp(np.linspace(0, 1, 40), [0, 0.15, 0.85, 1], [0.005, 0.003, 0.0075, 0.004])
     flat = np.stack([wide, np.full(40, 0.0012)], -1)
     handle = sweep(smooth_curve(knots, 40), flat, side=(0, 1, 0), roundness=2.6, detail=2.5)
-    steel = color(0.6, 0.04, paint.uniform(0.66, 0.78))
+    steel = color(0.6, 0.04, paint.uniform(0.52, 0.66))
     return Thing("spoon", [
-        Part("scoop", [dish], metal(steel, paint), gloss=0.22),
-        Part("handle", [handle], metal(0.95 * steel, paint), gloss=0.22),
+        Part("scoop", [dish], metal(steel, paint), gloss=0.18),
+        Part("handle", [handle], metal(0.95 * steel, paint), gloss=0.18),
     ]).resting()  # fmt: skip
 
 
-def _walls(outer, wall: float):
-    """Return outside (with foot and rim) and inside of a vessel turned from its outer profile."""
-    (foot, low), (_, height) = outer[0], outer[-1]
+def _walls(outer: Float[np.ndarray, "K 2"], wall: float) -> tuple[list[Surface], Surface]:
+    """Return the outside (wall with foot, and rim) and the inside of a turned vessel.
+
+    Args:
+        outer: profile (radius, z) of the wall, from the foot up to the rim.
+        wall: its thickness.
+    """
+    (foot, low), (radius, height) = outer[0], outer[-1]
+    base = [(0, low / 2), (foot * 0.9, 0), (foot, low / 2)]
     inner = outer[outer[:, 1] > low + 1.5 * wall] - (wall, 0)
     floor = [(0, low + wall), (inner[0, 0] * 0.75, low + wall)]
-    rim = [(outer[-1, 0] - wall / 2, height + wall / 3)]
-    outside = revolve(np.vstack([[(0, low / 2), (foot * 0.9, 0), (foot, low / 2)], outer, rim]))
-    return outside, revolve(np.vstack([rim, inner[::-1], floor[::-1]]))
+    angle = np.linspace(0, np.pi, 9)
+    arc = [radius - wall / 2 * (1 - np.cos(angle)), height + wall / 2 * np.sin(angle)]
+    rim = revolve(np.stack(arc, -1), detail=3.0)
+    outside = revolve(np.vstack([base, outer]), sharp=("v1",))
+    return [outside, rim], revolve(np.vstack([inner[::-1], floor[::-1]]), sharp=("v0",))
 
 
 def _glazed(glaze: Color, paint: Generator) -> Texture:

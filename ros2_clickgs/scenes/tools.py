@@ -5,9 +5,10 @@ Makers take a generator for the sizes and one for the colours, as in `tableware`
 """
 
 import numpy as np
+from jaxtyping import Float
 from numpy.random import Generator
 
-from ros2_clickgs.scenes.shapes import smooth_curve, sweep
+from ros2_clickgs.scenes.shapes import between, smooth_curve, sweep
 from ros2_clickgs.scenes.textures import Texture, color, metal, plain, striped, vivid, wood
 from ros2_clickgs.scenes.thing import Part, Thing
 
@@ -37,15 +38,18 @@ def knife(shape: Generator, paint: Generator) -> Thing:
     tall, thick = shape.uniform(0.014, 0.02), shape.uniform(0.0075, 0.0095)
     t = np.linspace(0, 1, 40)
     half = tall * np.sqrt(np.clip(1 - t ** shape.uniform(2.2, 3.5), 0.0004, 1))
-    path = np.stack([blade * t, tall - half, np.full(40, thick)], -1)
-    edge = sweep(path, np.stack([half, 0.0013 * (1 - 0.5 * t)], -1), side=(0, 1, 0), detail=1.2)
+    spine = np.stack([blade * t, np.full(40, tall), np.full(40, thick)], -1)
+    back = np.outer(1 - 0.5 * t, (0, 0, 0.0013))
+    edge = spine - np.outer(2 * half, (0, 1, 0))
+    faces = [(edge, spine + back), (spine - back, edge), (spine + back, spine - back)]
+    steel_faces = [between(*face, detail=1.5) for face in faces]
     swell = np.interp(t, [0, 0.06, 0.2, 0.6, 0.9, 1], [0.5, 0.95, 1.05, 0.88, 1.02, 0.8])
     width = np.stack([swell * 0.72 * tall, thick * np.minimum(1, 0.6 + swell / 2.5)], -1)
-    hold = _along_x(np.linspace(-grip, 0.004, 40)) + (0, 0.25 * tall, thick)
+    hold = _along_x(np.linspace(-grip, 0.004, 40), 0.25 * tall, thick)
     handle = sweep(hold, width, side=(0, 1, 0), roundness=3.0, detail=1.3)
-    steel = color(0.6, 0.03, paint.uniform(0.7, 0.8))
+    steel = color(0.6, 0.03, paint.uniform(0.52, 0.64))
     return Thing("knife", [
-        Part("blade", [edge], metal(steel, paint), gloss=0.25),
+        Part("blade", steel_faces, metal(steel, paint), gloss=0.18),
         Part("handle", [handle], _riveted(paint, grip, 0.25 * tall), gloss=0.08),
     ]).resting()  # fmt: skip
 
@@ -71,11 +75,11 @@ def screwdriver(shape: Generator, paint: Generator) -> Thing:
     ]).resting()  # fmt: skip
 
 
-def _along_x(x):
-    return np.stack([x, 0 * x, 0 * x], -1)
+def _along_x(x: Float[np.ndarray, " K"], y: float = 0.0, z: float = 0.0):
+    return np.stack([x, np.full(len(x), y), np.full(len(x), z)], -1)
 
 
-def _along_y(y, x: float):
+def _along_y(y: Float[np.ndarray, " K"], x: float):
     return np.stack([np.full(len(y), x), y, 0 * y], -1)
 
 
