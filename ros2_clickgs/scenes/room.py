@@ -13,7 +13,11 @@ TABLE_SIZE = (1.2, 0.8)
 TABLE_HEIGHT = 0.75
 """Height of the table's top."""
 WALL_X, WALL_Y = -1.7, 1.6
-"""Where the two walls stand; the room is open toward +x and -y."""
+"""Where the two near walls stand; toward +x and -y the room is open."""
+FAR = 5.0
+"""How far the room reaches toward +x and -y."""
+UP = (0, 0, 2.2)
+"""From the floor to the upper end of the walls."""
 
 
 def table(paint: Generator) -> Part:
@@ -33,16 +37,17 @@ def room(paint: Generator) -> list[Part]:
     """Return floor, walls with their skirting boards, and a poster."""
     paper = color(paint.random(), paint.uniform(0.04, 0.16), paint.uniform(0.8, 0.92))
     carpet = color(paint.random(), paint.uniform(0.1, 0.3), paint.uniform(0.4, 0.6))
-    near, far = 2.0 - WALL_X, 3.0
     walls = [
-        rectangle((WALL_X, -2, 0), (0, WALL_Y + 2, 0), (0, 0, 1.9)),
-        rectangle((WALL_X, WALL_Y, 0), (near, 0, 0), (0, 0, 1.9)),
-        rectangle((WALL_X, -2 - far, 0), (0, far, 0), (0, 0, 1.9), detail=0.15),
-        rectangle((WALL_X + near, WALL_Y, 0), (far, 0, 0), (0, 0, 1.9), detail=0.15),
+        rectangle((WALL_X, -2, 0), (0, WALL_Y + 2, 0), UP),
+        rectangle((WALL_X, WALL_Y, 0), (2 - WALL_X, 0, 0), UP),
+        rectangle((WALL_X, -FAR, 0), (0, FAR - 2, 0), UP, detail=0.15),
+        rectangle((2, WALL_Y, 0), (FAR - 2, 0, 0), UP, detail=0.15),
+        rectangle((FAR, WALL_Y, 0), (0, -FAR - WALL_Y, 0), UP, detail=0.06),
+        rectangle((FAR, -FAR, 0), (WALL_X - FAR, 0, 0), UP, detail=0.06),
     ]
     skirting = [
-        *box((WALL_X, -5, 0), (WALL_X + 0.02, WALL_Y, 0.09), detail=2)[3::2],
-        *box((WALL_X, WALL_Y - 0.02, 0), (5, WALL_Y, 0.09), detail=2)[0::5],
+        *box((WALL_X, -FAR, 0), (WALL_X + 0.02, WALL_Y, 0.09), detail=2)[3::2],
+        *box((WALL_X, WALL_Y - 0.02, 0), (FAR, WALL_Y, 0.09), detail=2)[0::5],
     ]
     left = paint.uniform(-0.7, 0.0)
     poster = rectangle((left, WALL_Y - 0.012, 0.85), (0.6, 0, 0), (0, 0, 0.8), detail=4)
@@ -62,8 +67,8 @@ def _leg(x: float, y: float) -> list[Surface]:
 def _floor() -> list[Surface]:
     x, y = 2.0, -2.0
     near = rectangle((WALL_X, y, 0), (x - WALL_X, 0, 0), (0, WALL_Y - y, 0))
-    beside = rectangle((x, y, 0), (3, 0, 0), (0, WALL_Y - y, 0), detail=0.15)
-    before = rectangle((WALL_X, y - 3, 0), (x + 3 - WALL_X, 0, 0), (0, 3, 0), detail=0.15)
+    beside = rectangle((x, y, 0), (FAR - x, 0, 0), (0, WALL_Y - y, 0), detail=0.15)
+    before = rectangle((WALL_X, -FAR, 0), (FAR - WALL_X, 0, 0), (0, y + FAR, 0), detail=0.15)
     return [near, beside, before]
 
 

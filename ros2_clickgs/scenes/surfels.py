@@ -15,6 +15,8 @@ WIDTH = 0.78
 """Deviation along the surface, as a share of the spacing: neighbours overlap, no holes."""
 FLATNESS = 0.12
 """Deviation along the normal, as a share of the spacing."""
+JITTER = (0.15, 0.15, 0.05)
+"""Deviation of positions along and off the surface, as a share of the spacing."""
 FAINT_SHARE = 0.05
 """Share of Gaussians that are nearly transparent, as in trained maps."""
 
@@ -34,7 +36,8 @@ def surfels(
         rng: for jitter.
     """
     n, spacing = len(samples.points), samples.spacing_m[:, None]
-    jitter = rng.normal(size=(n, 3)) * spacing * 0.14
+    frames = _frames(samples, rng)
+    jitter = rng.normal(size=(n, 3)) * spacing * JITTER
     scales = spacing * (WIDTH, WIDTH, FLATNESS) * np.exp(rng.normal(0, 0.16, (n, 3)))
     scales[:, :2] = np.minimum(scales[:, :2], np.maximum(samples.edge_m / 1.2, 0.2 * spacing))
     faint = rng.random(n) < FAINT_SHARE
@@ -42,8 +45,8 @@ def surfels(
     grainy = colors * (1 + rng.normal(0, 0.025, (n, 1)))
     sh = _sheen(grainy, samples.normals, samples.gloss, toward_lamp)
     return Gaussians(
-        means=_tensor(samples.points + jitter),
-        quats=quat_wxyz_from_rotmat(_tensor(_frames(samples, rng))),
+        means=_tensor(samples.points + np.einsum("nij,nj->ni", frames, jitter)),
+        quats=quat_wxyz_from_rotmat(_tensor(frames)),
         scales=_tensor(scales),
         opacities=_tensor(opacities),
         sh=_tensor(sh),

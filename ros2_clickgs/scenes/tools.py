@@ -39,9 +39,11 @@ def knife(shape: Generator, paint: Generator) -> Thing:
     t = np.linspace(0, 1, 40)
     half = tall * np.sqrt(np.clip(1 - t ** shape.uniform(2.2, 3.5), 0.0004, 1))
     spine = np.stack([blade * t, np.full(40, tall), np.full(40, thick)], -1)
-    back = np.outer(1 - 0.5 * t, (0, 0, 0.0013))
+    back, front = (np.outer(1 - 0.5 * t, (0, 0, thickness)) for thickness in (0.0015, 0.0005))
     edge = spine - np.outer(2 * half, (0, 1, 0))
-    faces = [(edge, spine + back), (spine - back, edge), (spine + back, spine - back)]
+    faces = [
+        (edge + front, spine + back), (spine - back, edge - front), (spine + back, spine - back),
+    ]  # fmt: skip
     steel_faces = [between(*face, detail=1.5) for face in faces]
     swell = np.interp(t, [0, 0.06, 0.2, 0.6, 0.9, 1], [0.5, 0.95, 1.05, 0.88, 1.02, 0.8])
     width = np.stack([swell * 0.72 * tall, thick * np.minimum(1, 0.6 + swell / 2.5)], -1)
