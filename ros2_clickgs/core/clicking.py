@@ -140,7 +140,7 @@ def is_visible(depth: Float32[np.ndarray, "H W"], uvz: Float[np.ndarray, "3"]) -
     if not (0 <= uvz[0] < width and 0 <= uvz[1] < height and uvz[2] > 0):
         return False
     surface = depth[int(uvz[1]), int(uvz[0])]
-    return surface == 0 or uvz[2] < surface * (1 + VISIBLE_TOLERANCE)
+    return bool(surface == 0 or uvz[2] < surface * (1 + VISIBLE_TOLERANCE))
 
 
 def guide(

@@ -7,7 +7,7 @@ import numpy as np
 import open3d as o3d
 import torch
 from jaxtyping import Bool, Float, Int64
-from scipy.spatial import cKDTree
+from scipy.spatial import ConvexHull, cKDTree
 from torch import Tensor
 
 from ros2_clickgs.core.geometry import pose_from
@@ -38,28 +38,54 @@ class SegmentedObject:
     """Full lengths of the box along its axes, in m, longest first."""
 
 
-def oriented_box(points: Float[Tensor, "P 3"]) -> tuple[Float[Tensor, "4 4"], Float[Tensor, "3"]]:
-    """Return pose and size (m) of the smallest box around points: longest side first, right-handed.
+def oriented_box(
+    points: Float[Tensor, "P 3"],
+) -> tuple[Float[Tensor, "4 4"], Float[Tensor, "3"]]:
+    """Return pose and size (m) of a smallest box around points: longest side first, right-handed.
 
-    Flat or tiny sets, which have no volume to minimise, get the box of their principal axes.
+    A box of least volume lies flush with the convex hull (O'Rourke 1985); of the boxes flush with
+    a face of the hull and one of its edges, this is the smallest.
     """
     if len(points) == 0:
         return torch.eye(4, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
     xyz = points.double()
-    try:
-        cloud = o3d.utility.Vector3dVector(xyz.numpy())
-        box = o3d.geometry.OrientedBoundingBox.create_from_points_minimal(cloud)
-        axes = torch.from_numpy(np.array(box.R))
-    except RuntimeError:
-        axes = torch.linalg.svd(xyz - xyz.mean(0), full_matrices=False).Vh.T
-        axes = torch.linalg.qr(torch.cat([axes, torch.eye(3).double()], dim=1)).Q
-    local = xyz @ axes
-    low, high = local.amin(0), local.amax(0)
-    order = torch.argsort(high - low, descending=True, stable=True)
-    center = axes @ ((low + high) / 2)
-    axes, size = axes[:, order], (high - low)[order]
+    corners, frames = (xyz, principal_axes(xyz)[None])
+    if len(points) > 3:
+        corners, faces = convex_hull(xyz)
+        frames = torch.cat([frames, flush_frames(faces)])
+    local = corners @ frames
+    size = local.amax(1) - local.amin(1)
+    best = int(size.prod(-1).argmin())
+    order = torch.argsort(size[best], descending=True, stable=True)
+    center = frames[best] @ ((local[best].amax(0) + local[best].amin(0)) / 2)
+    axes = frames[best][:, order]
     axes[:, 2] = torch.linalg.cross(axes[:, 0], axes[:, 1])
-    return pose_from(axes, center), size
+    return pose_from(axes, center), size[best][order]
+
+
+def principal_axes(points: Float[Tensor, "P 3"]) -> Float[Tensor, "3 3"]:
+    """Return an orthonormal frame, one axis per column, along the points' largest spread."""
+    spread = torch.linalg.svd(points - points.mean(0), full_matrices=False).Vh.T
+    return torch.linalg.qr(torch.cat([spread, torch.eye(3).to(points)], dim=1)).Q
+
+
+def convex_hull(
+    points: Float[Tensor, "P 3"],
+) -> tuple[Float[Tensor, "C 3"], Float[Tensor, "F 3 3"]]:
+    """Return the corners and the triangles of the hull; flat sets are joggled into a volume."""
+    hull = ConvexHull(points.numpy(), qhull_options="QJ")
+    return points[hull.vertices], points[torch.from_numpy(hull.simplices).long()]
+
+
+def flush_frames(triangles: Float[Tensor, "F 3 3"]) -> Float[Tensor, "B 3 3"]:
+    """Return a frame for each edge of each triangle: along the edge, in the face, off the face."""
+    edges = triangles.roll(-1, dims=1) - triangles
+    normals = torch.linalg.cross(edges[:, :1], edges[:, 1:2]).expand_as(edges)
+    edges, normals = edges.flatten(0, 1), normals.flatten(0, 1)
+    sound = (normals.norm(dim=-1) > 1e-12) & (edges.norm(dim=-1) > 1e-9)
+    x = torch.nn.functional.normalize(edges[sound], dim=-1)
+    z = torch.nn.functional.normalize(normals[sound], dim=-1)
+    return torch.stack([x, torch.linalg.cross(z, x), z], dim=-1)
 
 
 def largest_component(

@@ -34,7 +34,7 @@ def dense_votes(gaussians: Gaussians, camera: Camera, image: np.ndarray) -> np.n
     )
     splats = []
     for i in range(len(gaussians)):
-        w, x, y, z = gaussians.quats[i].double().numpy()
+        w, x, y, z = gaussians.quats[i].double().numpy() / gaussians.quats[i].double().norm().item()
         R = np.array([
             [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
             [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],

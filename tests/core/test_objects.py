@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ros2_clickgs.core.clouds import outward_normals
+from ros2_clickgs.core.geometry import rotmat_from_quat_wxyz
+from ros2_clickgs.core.objects import largest_component, oriented_box
+
+
+def box_corners(size):
+    signs = torch.tensor([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    return signs * torch.tensor(size) / 2
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_the_box_of_a_turned_box_is_that_box(seed):
+    g = torch.Generator().manual_seed(seed)
+    R = rotmat_from_quat_wxyz(torch.randn(4, generator=g))
+    center = torch.randn(3, generator=g)
+    T, size = oriented_box(box_corners([0.3, 0.1, 0.2]) @ R.T + center)
+    assert torch.allclose(size, torch.tensor([0.3, 0.2, 0.1]).double(), atol=1e-4)
+    assert torch.allclose(T[:3, 3].float(), center, atol=1e-4)
+    assert torch.allclose(T[:3, :3] @ T[:3, :3].T, torch.eye(3).double(), atol=1e-6)
+    assert torch.linalg.det(T[:3, :3]) > 0.99
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4])
+def test_few_points_have_a_box_too(count):
+    T, size = oriented_box(torch.randn(count, 3))
+    assert torch.isfinite(T).all()
+    assert torch.isfinite(size).all()
+    assert torch.linalg.det(T[:3, :3]) > 0.99
+
+
+def test_a_flat_sheet_has_a_flat_box():
+    sheet = torch.cat([torch.rand(200, 2), torch.zeros(200, 1)], dim=1)
+    T, size = oriented_box(sheet)
+    assert size[2] < 1e-3
+    assert T[2, 2].abs() > 0.999
+
+
+def test_the_piece_with_most_votes_is_kept_not_the_one_with_most_points():
+    g = torch.Generator().manual_seed(0)
+    sure, unsure = torch.rand(100, 3, generator=g) * 0.1, torch.rand(150, 3, generator=g) * 0.1 + 1
+    weights = torch.cat([torch.ones(100), torch.full((150,), 0.1)])
+    kept = largest_component(torch.cat([sure, unsure]), weights)
+    assert kept[:100].float().mean() > 0.95
+    assert not kept[100:].any()
+
+
+def test_too_few_points_are_all_kept():
+    assert largest_component(torch.rand(3, 3) * 100, torch.ones(3)).all()
+    assert len(largest_component(torch.zeros(0, 3), torch.zeros(0))) == 0
+
+
+def test_normals_of_a_sphere_point_at_the_viewer_outside():
+    points = torch.nn.functional.normalize(torch.randn(2000, 3), dim=-1)
+    eyes = torch.tensor([[0.0, 0, 5]]).double()
+    normals = outward_normals(points, eyes)
+    seen = points[:, 2] > 0.2
+    assert ((normals * points).sum(-1)[seen] > 0.9).float().mean() > 0.99
+    assert torch.allclose(normals.norm(dim=-1), torch.ones(2000), atol=1e-3)
