@@ -15,6 +15,7 @@ from ros2_clickgs.errors import ShapeError
 from ros2_clickgs.msg import ObjectMaskArray
 from ros2_clickgs.nodes.cameras import CameraSource, PoseBuffer
 from ros2_clickgs.nodes.conversions.geometry import (
+    Intrinsics,
     intrinsics_from_msg,
     nanoseconds_from_msg,
     point_from_msg,
@@ -128,6 +129,8 @@ class Inputs:
     @drops_bad_input
     def on_masks(self, msg: ObjectMaskArray) -> None:
         """Take masks of another 2D segmenter."""
+        intrinsics = self.cameras.intrinsics(msg.header.frame_id)
+        check_size("masks", (msg.height, msg.width), intrinsics)
         self._room.add("masks", msg.header, layers_from_msg(msg))
 
     @drops_bad_input
@@ -150,9 +153,7 @@ class Inputs:
             self._on_posed_image(waiting, camera)
 
     def _on_posed_image(self, waiting: Waiting, camera: Camera) -> None:
-        if waiting.content.shape[:2] != (camera.height, camera.width):
-            expected = f"{camera.height}x{camera.width} px like camera_info"
-            raise ShapeError("image", expected=expected, actual=waiting.content.shape[:2])
+        check_size("image", waiting.content.shape[:2], camera)
         posed = PosedImage(camera, waiting.content)
         stamp_ns = nanoseconds_from_msg(waiting.header.stamp)
         frame = Frame(posed, waiting.header.frame_id, stamp_ns)
@@ -165,3 +166,10 @@ class Inputs:
 
     def _subscribe(self, kind: type, name: str, callback: Any, qos: Any) -> Any:
         return self.node.create_subscription(kind, name, callback, qos)
+
+
+def check_size(name: str, size: tuple[int, int], camera: Camera | Intrinsics) -> None:
+    """Raise ShapeError unless height and width are the camera's."""
+    if size != (camera.height, camera.width):
+        expected = f"{camera.height}x{camera.width} px like camera_info"
+        raise ShapeError(name, expected=expected, actual=f"{size[0]}x{size[1]}")

@@ -30,7 +30,7 @@ class MapServices:
         if request.with_features:
             raise NotFoundError("picture", "features", "color, depth, labels")
         camera = self._inputs.virtual_camera(request.camera_info, request.pose)
-        only, without = list(request.only_objects), list(request.without_objects)
+        only, without = list(request.only_object_ids), list(request.without_object_ids)
 
         def work(bench: Workbench) -> Picture:
             rows = rows_of(bench, only, invert=False)

@@ -116,9 +116,10 @@ class Outputs:
         """Return an object's message, stamped with the last image that voted for it."""
         stamp_ns = bench.voted_at_ns.get(object_id, 0)
         header = self._header(msg_from_nanoseconds(stamp_ns) if stamp_ns else None)
-        return msg_from_object(
-            bench.objects.get(object_id), bench.objects.cloud(object_id), header
-        )
+        found, cloud = bench.objects.get(object_id), bench.objects.cloud(object_id)
+        msg = msg_from_object(found, cloud, header)
+        msg.revision = bench.revisions[object_id]
+        return msg
 
     def _header(self, stamp: Time | None = None) -> Header:
         now = self._node.get_clock().now().to_msg()

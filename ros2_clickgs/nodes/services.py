@@ -151,7 +151,7 @@ class Services:
     async def rename_object(self, request: RenameObject.Request, response: Any) -> str:
         """Give an object a name."""
         object_id, name = request.object_id, request.name
-        await self.node.answer(lambda bench: bench.objects.rename(object_id, name), changes=True)
+        await self.node.answer(lambda bench: bench.rename(object_id, name), changes=True)
         return f"object {object_id} is called {name!r}"
 
     async def merge_objects(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the worker owns: the map, the objects and votes, the 2D segmenter, the views kept."""
 
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -59,6 +60,8 @@ class Workbench:
         """The posed image that came last: a click without a stamp is meant in it."""
         self.voted_at_ns: dict[int, int] = {}
         """Object id -> stamp of the last image that voted for it."""
+        self.revisions: Counter[int] = Counter()
+        """Object id -> how often it has changed."""
         self._clicks: dict[int, list[Click]] = {}
 
     def see(self, frame: Frame) -> None:
@@ -69,6 +72,7 @@ class Workbench:
     def set_weight(self, background_weight: float) -> None:
         """Decide anew which Gaussians the objects own."""
         self.objects.background_weight = background_weight
+        self.revisions.update(self.objects.ids)
 
     def newest_view(self, frame_id: str = "") -> PosedImage:
         """Return the posed image that came last.
@@ -125,6 +129,7 @@ class Workbench:
             self.objects, self.segmenter, images, all_clicks, object_id=object_id, name=name
         )
         self._clicks[found.id] = all_clicks
+        self.revisions[found.id] += 1
         self.voted_at_ns[found.id] = max((frame.stamp_ns for frame in frames), default=0)
         if name and found.name != name:
             self.objects.rename(found.id, name)
@@ -136,11 +141,17 @@ class Workbench:
         for layer, ids in zip(layers, ids_of_layers, strict=True):
             self.objects.integrate(camera, torch.from_numpy(layer.label_image), ids)
             self.voted_at_ns |= dict.fromkeys(ids, stamp_ns)
+            self.revisions.update(ids)
 
     def remove(self, object_id: int) -> None:
         """Forget an object."""
         self.objects.remove(object_id)
         self._clicks.pop(object_id, None)
+
+    def rename(self, object_id: int, name: str) -> None:
+        """Give an object another name."""
+        self.objects.rename(object_id, name)
+        self.revisions[object_id] += 1
 
     def merge(self, ids: list[int], name: str) -> SegmentedObject:
         """Make one object of several; the first keeps its id."""
@@ -149,6 +160,7 @@ class Workbench:
         for object_id in ids:
             self.objects.get(object_id)
         kept, *others = dict.fromkeys(ids)
+        self.revisions[kept] += 1
         for other in others:
             self.objects.merge(kept, other)
             self._clicks[kept] = self._clicks.get(kept, []) + self._clicks.pop(other, [])

@@ -9,6 +9,7 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rclpy
 import torch
@@ -17,11 +18,13 @@ from ros2_clickgs.backends import make_rasterizer
 from ros2_clickgs.core.clicking import rendered_image
 from ros2_clickgs.core.geometry import look_at
 from ros2_clickgs.core.harmonics import sh_from_rgb
+from ros2_clickgs.core.segmenter import Mask, Prompt
 from ros2_clickgs.core.types import Camera, Gaussians
 from ros2_clickgs.core.views import pinhole
 from ros2_clickgs.io.cameras import View, save_transforms
 from ros2_clickgs.io.images import write_image
 from ros2_clickgs.io.maps import save_map
+from ros2_clickgs.nodes import workbench
 from tests.nodes.robot import Robot
 
 RED_AT = (0.0, 0.0, 0.06)
@@ -101,9 +104,25 @@ def ros() -> Iterator[None]:
     rclpy.try_shutdown()
 
 
+class SameColor:
+    """A 2D segmenter that is right in this world: a thing is what has the clicked hue."""
+
+    name = "same_color"
+
+    def set_image(self, image: np.ndarray, depth: np.ndarray | None = None) -> None:
+        self._hues = image / np.maximum(image.max(-1, keepdims=True), 1)
+
+    def predict(self, prompts: list[Prompt]) -> list[Mask]:
+        return [Mask(pixels=self._like(prompt.point_coords[0]), score=1.0) for prompt in prompts]
+
+    def _like(self, uv: np.ndarray) -> np.ndarray:
+        return np.abs(self._hues - self._hues[int(uv[1]), int(uv[0])]).max(-1) < 0.4
+
+
 @pytest.fixture
-def robot(ros: None, world: Path, tmp_path: Path) -> Iterator[Robot]:
+def robot(ros: None, world: Path, tmp_path: Path, monkeypatch) -> Iterator[Robot]:
     """An active segmenter on the world's map, and a node that talks to it."""
+    monkeypatch.setattr(workbench, "make_segmenter", lambda name: SameColor())
     parameters = {
         "map_path": str(world / "map.ply"),
         "session_dir": str(tmp_path / "session"),

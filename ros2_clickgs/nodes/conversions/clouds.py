@@ -64,21 +64,28 @@ def points_from_msg(msg: PointCloud2) -> np.ndarray:
         ShapeError: the fields, steps and sizes do not describe the bytes that came.
     """
     row = msg.width * msg.point_step
-    known = all(f.datatype in NUMPY_TYPES and f.count == 1 for f in msg.fields)
-    if not known or msg.is_bigendian or msg.row_step < row:
-        raise ShapeError("cloud", expected="little-endian scalar fields", actual=msg.fields)
-    if len(msg.data) != msg.row_step * msg.height:
-        raise ShapeError(
-            "cloud", expected=f"{msg.height} x {msg.row_step} bytes", actual=len(msg.data)
-        )
-    dtype = np.dtype({
-        "names": [f.name for f in msg.fields],
-        "formats": [NUMPY_TYPES[f.datatype] for f in msg.fields],
-        "offsets": [f.offset for f in msg.fields],
-        "itemsize": msg.point_step,
-    })  # fmt: skip
+    if msg.is_bigendian or msg.row_step < row or len(msg.data) != msg.row_step * msg.height:
+        expected = f"little-endian, {msg.height} rows of {msg.row_step} bytes, each at least {row}"
+        raise ShapeError("cloud", expected=expected, actual=f"{len(msg.data)} bytes")
     rows = np.frombuffer(msg.data, np.uint8).reshape(msg.height, msg.row_step)[:, :row]
-    return np.ascontiguousarray(rows).reshape(-1).view(dtype)
+    return np.ndarray(msg.height * msg.width, _dtype_of(msg), rows.tobytes())
+
+
+def _dtype_of(msg: PointCloud2) -> np.dtype:
+    ends = [f.offset + np.dtype(NUMPY_TYPES.get(f.datatype, "V")).itemsize for f in msg.fields]
+    is_scalar = all(f.datatype in NUMPY_TYPES and f.count == 1 for f in msg.fields)
+    is_unique = len({f.name for f in msg.fields}) == len(msg.fields)
+    if not is_scalar or not is_unique or max(ends, default=0) > msg.point_step:
+        expected = f"different scalars within {msg.point_step} bytes"
+        raise ShapeError("cloud.fields", expected=expected, actual=msg.fields)
+    return np.dtype(
+        {
+            "names": [f.name for f in msg.fields],
+            "formats": [NUMPY_TYPES[f.datatype] for f in msg.fields],
+            "offsets": [f.offset for f in msg.fields],
+            "itemsize": msg.point_step,
+        }
+    )
 
 
 def points_from_cloud(cloud: PointCloud) -> np.ndarray:

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 from ros2_clickgs.core.types import BACKGROUND, IGNORE
 from ros2_clickgs.errors import ClickGSError, ShapeError
 from ros2_clickgs.msg import ObjectMask, ObjectMaskArray
-from ros2_clickgs.nodes.conversions.images import msg_from_mono, pixels_from_msg
+from ros2_clickgs.nodes.conversions.images import MAX_PIXELS, msg_from_mono, pixels_from_msg
 
 UNDECIDED = 128
 """Value of a mask's pixel that does not vote."""
@@ -39,8 +39,12 @@ def layers_from_msg(msg: ObjectMaskArray) -> list[LabelLayer]:
     """Return the masks as few label images; masks that overlap go to different ones.
 
     Raises:
-        ClickGSError: a mask is not mono8, its score not in [0, 1], or a crop leaves the picture.
+        ClickGSError: the picture is too large, a mask is not mono8, its score not in [0, 1], or
+            a crop leaves the picture.
     """
+    if msg.height * msg.width > MAX_PIXELS:
+        size = (msg.height, msg.width)
+        raise ShapeError("masks", expected=f"at most {MAX_PIXELS} px", actual=size)
     layers: list[LabelLayer] = []
     for mask in msg.masks:
         if not 0.0 <= mask.score <= 1.0:
