@@ -11,7 +11,7 @@ from ros2_clickgs.io.views import View
 __all__ = ["View", "find_view", "load_views", "save_transforms"]
 
 TRANSFORMS = "transforms.json"
-SPARSE_FOLDERS = ("", "sparse/0", "sparse", "colmap/sparse/0")
+SPARSE_FOLDERS = ("", "0", "sparse/0", "sparse", "colmap/sparse/0")
 
 
 def load_views(path: str | Path) -> list[View]:

@@ -31,7 +31,7 @@ def read_image(path: str | Path, camera: Camera | None = None) -> UInt8[np.ndarr
         ShapeError: a camera is given and has another size.
     """
     with _opened(path) as image:
-        return _of_size(path, np.asarray(image.convert("RGB")), camera)
+        return _of_size(path, np.array(image.convert("RGB")), camera)
 
 
 def write_image(path: str | Path, rgb: UInt8[np.ndarray, "H W 3"]) -> None:

@@ -98,7 +98,9 @@ def _inflate(path: Path) -> tuple[Header, np.ndarray]:
 
 
 def _header(path: Path, head: bytes) -> Header:
-    if len(head) < HEADER.size or not head.startswith(SPZ_MAGIC):
+    if len(head) < HEADER.size:
+        raise MapFormatError(path, "is truncated: its header is cut", "copy the map again")
+    if not head.startswith(SPZ_MAGIC):
         problem = f"is gzip, but not of a .spz: it begins with {head[:4]!r}"
         raise MapFormatError(path, problem, "unpack it first, or give a map")
     _, version, count, degree, fractional_bits, flags = HEADER.unpack(head)

@@ -118,6 +118,7 @@ def load_mutants(folder: Path, count: int) -> dict[str, int]:
         rng = random.Random(seed)
         name, mutate = list(SOURCES.values())[seed % len(SOURCES)]
         path = folder / name
+        path.unlink(missing_ok=True)
         path.write_bytes(mutate(rng))
         start = time.perf_counter()
         try:
