@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A scene as a folder that nodes, command line and other programs read: map, views, truth."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.core.rendering import render
 from ros2_clickgs.io.images import write_depth, write_image, write_label_image
-from ros2_clickgs.io.maps import save_map
+from ros2_clickgs.io.labels import Labels, save_labels
+from ros2_clickgs.io.maps import map_sha256, save_map
 from ros2_clickgs.io.transforms import save_transforms
 from ros2_clickgs.io.views import View
 from ros2_clickgs.scenes.masks import scene_masks
@@ -28,8 +27,8 @@ def write_scene(
     """Write a scene with rendered pictures and its ground truth.
 
     The folder holds point_cloud.ply, transforms.json, images/NAME.png, depth/NAME.png (16-bit
-    mm), masks/NAME.png and NAME.coarse.png (objects), masks/NAME.fine.png (parts),
-    ground_truth.npz (labels per Gaussian) and names.json.
+    mm), masks/NAME.png and NAME.coarse.png (objects), masks/NAME.fine.png (parts); objects.npz
+    and parts.npz hold the labels per Gaussian with their names, such as mug and mug/handle.
 
     Args:
         scene: what to write.
@@ -56,18 +55,16 @@ def write_scene(
 
 
 def _write_truth(scene: Scene, folder: Path) -> None:
-    np.savez_compressed(
-        folder / "ground_truth.npz",
-        object_labels=scene.object_labels.numpy(),
-        part_labels=scene.part_labels.numpy(),
+    owners = [scene.object_names[i] for i in scene.part_object]
+    parts = [f"{owner}/{part}" for owner, part in zip(owners, scene.part_names, strict=True)]
+    map_hash = map_sha256(folder / "point_cloud.ply")
+    levels = (
+        ("objects", scene.object_labels, scene.object_names),
+        ("parts", scene.part_labels, parts),
     )
-    names = {
-        "objects": scene.object_names,
-        "parts": scene.part_names,
-        "part_object": scene.part_object,
-        "object_poses": scene.object_poses.tolist(),
-    }
-    (folder / "names.json").write_text(json.dumps(names, indent=2), encoding="utf-8")
+    for name, labels, names in levels:
+        truth = Labels(labels=labels, names=names[1:], map_sha256=map_hash)
+        save_labels(folder / f"{name}.npz", truth)
 
 
 def _write_view(scene: Scene, folder: Path, rasterizer: Rasterizer, number: int) -> View:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A scene's folder reads back as what was written."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,8 @@ import torch
 from ros2_clickgs.backends import make_rasterizer
 from ros2_clickgs.io.cameras import load_views
 from ros2_clickgs.io.images import find_label_image, read_depth, read_image, read_label_image
-from ros2_clickgs.io.maps import load_map
+from ros2_clickgs.io.labels import load_labels
+from ros2_clickgs.io.maps import load_map, map_sha256
 from ros2_clickgs.scenes.dataset import write_scene
 from ros2_clickgs.scenes.masks import scene_masks
 from ros2_clickgs.scenes.tabletop import make_object
@@ -29,9 +29,9 @@ def test_folder(tmp_path):
     assert told == [(1, 2), (2, 2)]
     means = load_map(tmp_path / "point_cloud.ply").means
     torch.testing.assert_close(means, scene.gaussians.means)
-    names = json.loads((tmp_path / "names.json").read_text())
-    assert names["parts"] == ["background", "body", "neck", "cap"]
-    assert (np.load(tmp_path / "ground_truth.npz")["object_labels"] == 1).all()
+    truth = load_labels(tmp_path / "parts.npz", map_sha256(tmp_path / "point_cloud.ply"))
+    assert truth.names == ["bottle/body", "bottle/neck", "bottle/cap"]
+    assert torch.equal(truth.labels, scene.part_labels)
 
     view, camera = views[1], scene.cameras[2]
     torch.testing.assert_close(view.camera.T_world_camera, camera.T_world_camera)
