@@ -7,18 +7,22 @@ from jaxtyping import Bool, UInt8
 
 LARGEST_PX = 320
 """Side above which a crop is made smaller before its colours are modelled."""
+REACH, REACH_BOUNDS_PX = 0.4, (2, 8)
+"""How far an outline may move, as a share of the largest radius inside; and in px at most."""
 ROUNDS = 2
 """Iterations of GrabCut."""
 
 
 def snap_to_colors(
-    image: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"], reach_px: int
+    image: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"]
 ) -> Bool[np.ndarray, "H W"]:
-    """Return the mask with its outline moved, by at most `reach_px`, to where the colours part.
+    """Return the mask with its outline moved a little, to where the colours part.
 
     GrabCut (Rother et al. 2004) with its colours learnt from the mask and from a ring around it; only a
-    band along the outline may change.
+    band along the outline may change, narrower for thin things.
     """
+    thickness_px = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5).max()
+    reach_px = int(np.clip(REACH * thickness_px, *REACH_BOUNDS_PX))
     window = window_around(mask, 3 * reach_px)
     crop, inside = image[window], mask[window].astype(np.uint8)
     scale = min(1.0, LARGEST_PX / max(inside.shape))

@@ -39,7 +39,9 @@ def choose_regions(
 
     A region that holds several of the positives counts more; a positive patch itself is always allowed.
     """
-    hits, misses = (tree.totals(np.bincount(x, minlength=tree.patch_count)) for x in (positives, negatives))
+    hits, misses = (
+        tree.totals(np.bincount(x, minlength=tree.patch_count)) for x in (positives, negatives)
+    )
     fit = np.where((misses == 0) & allowed, worth * (hits / max(len(positives), 1)) ** 2, -1)
     chosen = []
     for patch in positives:

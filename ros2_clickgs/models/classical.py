@@ -22,8 +22,6 @@ from ros2_clickgs.models.patches import PatchGraph, cut_into_patches
 
 WORKING_SIDE_PX = 640
 """Images are brought to this longest side."""
-REACH_PX = 5
-"""How far an outline may move to the colours."""
 OUTSIDE_SHARE = 0.08
 """Share of a region that may lie outside the box of a prompt."""
 
@@ -48,7 +46,9 @@ class View:
     def totals(self, pixels: Float32[np.ndarray, "h w"]) -> Float[np.ndarray, " R"]:
         """Return each region's sum of an image at working size."""
         labels = self.graph.labels.ravel()
-        return self.tree.totals(np.bincount(labels, pixels.ravel(), minlength=self.tree.patch_count))
+        return self.tree.totals(
+            np.bincount(labels, pixels.ravel(), minlength=self.tree.patch_count)
+        )
 
     def to_working(self, uv: Float[np.ndarray, "P 2"]) -> Int[np.ndarray, "P 2"]:
         """Return (v, u) indices at working size of pixels of the original."""
@@ -79,7 +79,9 @@ class ClassicalSegmenter:
             ShapeError: the image is not HxWx3 uint8, or the depth has another size.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ShapeError("image", expected="(H, W, 3) uint8", actual=(image.shape, image.dtype))
+            raise ShapeError(
+                "image", expected="(H, W, 3) uint8", actual=(image.shape, image.dtype)
+            )
         if depth is not None and depth.shape != image.shape[:2]:
             raise ShapeError("depth", expected=str(image.shape[:2]), actual=depth.shape)
         self._view = understand(image, depth)
@@ -89,17 +91,34 @@ class ClassicalSegmenter:
 
         Raises:
             ClickGSError: no image is set, or a prompt holds neither positive point, box nor mask.
+            ShapeError: a soft mask is not of the image's size.
         """
         if self._view is None:
             raise ClickGSError("no image is set; call set_image before predict")
+        for prompt in prompts:
+            check_prompt(prompt, self._view.shape)
         return [answer(self._view, prompt) for prompt in prompts]
 
 
-def understand(image: UInt8[np.ndarray, "H W 3"], depth: Float32[np.ndarray, "H W"] | None) -> View:
+def check_prompt(prompt: Prompt, shape: tuple[int, int]) -> None:
+    """Raise unless a prompt says where its object is, and fits an image of that height and width."""
+    if prompt.soft_mask is not None and prompt.soft_mask.shape != shape:
+        raise ShapeError("soft_mask", expected=str(shape), actual=prompt.soft_mask.shape)
+    if prompt.soft_mask is None and prompt.box is None and not prompt.point_labels.any():
+        raise ClickGSError(
+            "the prompt says nowhere where the object is; give a positive point, a box or a soft mask"
+        )
+
+
+def understand(
+    image: UInt8[np.ndarray, "H W 3"], depth: Float32[np.ndarray, "H W"] | None
+) -> View:
     """Return the regions of an image."""
     scale = WORKING_SIDE_PX / max(image.shape[:2])
     size = tuple(max(1, round(x * scale)) for x in image.shape[1::-1])
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    small = cv2.resize(
+        image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
     if depth is not None:
         depth = cv2.resize(depth.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)
     graph = cut_into_patches(small, depth)
@@ -115,19 +134,17 @@ def answer(view: View, prompt: Prompt) -> Mask:
     """Return the mask that a prompt means."""
     regions = chosen_regions(view, prompt)
     coarse = view.tree.members(regions)[view.graph.labels]
-    fine = snap_to_colors(view.image, coarse, REACH_PX)
+    fine = snap_to_colors(view.image, coarse)
     fine = keep_prompted(view, fine, prompt)
-    pixels = cv2.resize(fine.astype(np.float32), view.shape[::-1], interpolation=cv2.INTER_AREA) > 0.5
+    pixels = (
+        cv2.resize(fine.astype(np.float32), view.shape[::-1], interpolation=cv2.INTER_AREA) > 0.5
+    )
     pixels = obey(pixels, prompt)
     return Mask(pixels=pixels, score=belief(view, regions, coarse, fine, prompt))
 
 
 def chosen_regions(view: View, prompt: Prompt) -> list[int]:
-    """Return the regions of the tree that a prompt means.
-
-    Raises:
-        ClickGSError: it holds neither positive point, box nor mask.
-    """
+    """Return the regions of the tree that a prompt means."""
     positives = view.patches_at(prompt.point_coords[prompt.point_labels])
     negatives = view.patches_at(prompt.point_coords[~prompt.point_labels])
     allowed = allowed_regions(view, prompt.box)
@@ -138,12 +155,8 @@ def chosen_regions(view: View, prompt: Prompt) -> list[int]:
         return corrected(view, regions, positives, negatives, allowed)
     if len(positives):
         return choose_regions(view.tree, view.worth, positives, negatives, allowed)
-    if prompt.box is not None:
-        misses = view.tree.totals(np.bincount(negatives, minlength=view.tree.patch_count))
-        return largest_allowed(view.tree, allowed & (misses == 0))
-    raise ClickGSError(
-        "the prompt says nowhere where the object is; give a positive point, a box or a soft mask"
-    )
+    misses = view.tree.totals(np.bincount(negatives, minlength=view.tree.patch_count))
+    return largest_allowed(view.tree, allowed & (misses == 0))
 
 
 def allowed_regions(view: View, box: Float[np.ndarray, " 4"] | None) -> Bool[np.ndarray, " R"]:
@@ -175,7 +188,9 @@ def corrected(
     return np.nonzero(inside)[0].tolist()
 
 
-def keep_prompted(view: View, mask: Bool[np.ndarray, "h w"], prompt: Prompt) -> Bool[np.ndarray, "h w"]:
+def keep_prompted(
+    view: View, mask: Bool[np.ndarray, "h w"], prompt: Prompt
+) -> Bool[np.ndarray, "h w"]:
     """Return the components of the mask that hold a positive click; without clicks, all but crumbs."""
     _, components, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     keep = stats[:, cv2.CC_STAT_AREA] >= 0.1 * stats[1:, cv2.CC_STAT_AREA].max(initial=0)

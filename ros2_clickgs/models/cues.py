@@ -52,7 +52,9 @@ def concave_creases(filled: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "
     (inside one thing, mostly) and positive where one thing stands on or before another (Stein et al.
     2014, object partitioning using local convexity).
     """
-    bends = [cv2.Sobel(filled, cv2.CV_32F, *order, ksize=3, scale=0.25) for order in ((2, 0), (0, 2))]
+    bends = [
+        cv2.Sobel(filled, cv2.CV_32F, *order, ksize=3, scale=0.25) for order in ((2, 0), (0, 2))
+    ]
     relative = np.maximum(np.maximum(*bends), 0) / np.maximum(filled, 1e-6)
     noise = 4 * np.median(relative[relative > 0]) if (relative > 0).any() else 0
     return np.minimum(cv2.dilate(relative, np.ones((3, 3))) / max(CREASE_FLOOR, noise), 3)

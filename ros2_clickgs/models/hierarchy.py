@@ -13,7 +13,7 @@ from ros2_clickgs.models.patches import PatchGraph
 
 LEVELS = np.append(np.geomspace(0.05, 12, 45), np.inf)
 """Separations at which regions merge, smallest first; at the last one everything does."""
-W = [1.36, 0.6, 1.2, 0.9, 2.4, 68]
+W = [1.36, 0.75, 1.2, 0.9, 2.4, 68, 3, 4]
 """Weights of crease, shared plane, edge, colour, standing; area (px) below which regions merge early."""
 
 
@@ -53,7 +53,9 @@ class RegionTree:
 
 
 def separation(
-    first: Float[np.ndarray, "E F"], second: Float[np.ndarray, "E F"], borders: Float[np.ndarray, "E 3"]
+    first: Float[np.ndarray, "E F"],
+    second: Float[np.ndarray, "E F"],
+    borders: Float[np.ndarray, "E 3"],
 ) -> Float[np.ndarray, " E"]:
     """Return how much speaks against two neighbours being one thing.
 
@@ -63,7 +65,16 @@ def separation(
     area = np.minimum(first[:, patches.AREA], second[:, patches.AREA])
     color, (stands, together) = color_distance(first, second), standing(first, second)
     edge, crease = -np.log(np.maximum(borders[:, 1:] / borders[:, :1], 1e-3)).T
-    return (W[0] * crease + (1 - W[1] * together) * (W[2] * edge + W[3] * color) + W[4] * stands) * area / (area + W[5])
+    return (
+        (
+            W[0] * crease
+            + (1 - W[1] * together)
+            * (W[2] * np.minimum(edge, W[6]) + W[3] * np.minimum(color, W[7]))
+            + W[4] * stands
+        )
+        * area
+        / (area + W[5])
+    )
 
 
 def color_distance(
@@ -73,7 +84,9 @@ def color_distance(
     means, variances = [], []
     for region in (first, second):
         means.append(region[:, patches.COLOR] / region[:, :1])
-        variances.append(np.maximum(region[:, patches.COLOR_SQUARED] / region[:, :1] - means[-1] ** 2, 0))
+        variances.append(
+            np.maximum(region[:, patches.COLOR_SQUARED] / region[:, :1] - means[-1] ** 2, 0)
+        )
     return np.sqrt(((means[0] - means[1]) ** 2 / (variances[0] + variances[1] + 36)).sum(-1))
 
 
@@ -130,7 +143,9 @@ def connected_groups(pairs: Int[np.ndarray, "E 2"], count: int) -> Int[np.ndarra
     return connected_components(graph, directed=False)[1]
 
 
-def sum_rows(values: Float[np.ndarray, "A F"], group: Int[np.ndarray, " A"]) -> Float[np.ndarray, "G F"]:
+def sum_rows(
+    values: Float[np.ndarray, "A F"], group: Int[np.ndarray, " A"]
+) -> Float[np.ndarray, "G F"]:
     """Return the sum of the rows of each group."""
     return np.stack([np.bincount(group, column) for column in values.T], -1)
 

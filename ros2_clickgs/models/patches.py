@@ -15,7 +15,13 @@ from scipy import ndimage
 from ros2_clickgs.models import cues
 from ros2_clickgs.models.alignment import align_depth
 
-AREA, COLOR, COLOR_SQUARED, ON, BEFORE = 0, slice(1, 4), slice(4, 7), slice(7, None, 2), slice(8, None, 2)
+AREA, COLOR, COLOR_SQUARED, ON, BEFORE = (
+    0,
+    slice(1, 4),
+    slice(4, 7),
+    slice(7, None, 2),
+    slice(8, None, 2),
+)
 """Columns of `PatchGraph.regions`."""
 LENGTH, COLOR_OPEN, DEPTH_OPEN = range(3)
 """Columns of `PatchGraph.borders`."""
@@ -106,5 +112,10 @@ def measure_regions(
 ) -> Float[np.ndarray, "L F"]:
     """Return the sums over each patch's pixels, columns as in `PatchGraph.regions`."""
     flat = labels.ravel()
-    pixels = (np.ones(labels.shape), *np.moveaxis(lab, -1, 0), *np.moveaxis(lab**2, -1, 0), *layers.reshape(-1, *labels.shape))
+    pixels = (
+        np.ones(labels.shape),
+        *np.moveaxis(lab, -1, 0),
+        *np.moveaxis(lab**2, -1, 0),
+        *layers.reshape(-1, *labels.shape),
+    )
     return np.stack([np.bincount(flat, x.ravel()) for x in pixels], -1)

@@ -27,7 +27,8 @@ def fit_affine(
     mean = [np.bincount(label, x, minlength=count) / n for x in (u, v, depth)]
     du, dv, dd = (x - m[label] for x, m in zip((u, v, depth), mean, strict=True))
     uu, uv, vv, ud, vd = (
-        np.bincount(label, x, minlength=count) / n for x in (du * du, du * dv, dv * dv, du * dd, dv * dd)
+        np.bincount(label, x, minlength=count) / n
+        for x in (du * du, du * dv, dv * dv, du * dd, dv * dd)
     )
     determinant = (uu + 0.3) * (vv + 0.3) - uv * uv
     a = ((vv + 0.3) * ud - uv * vd) / determinant
