@@ -33,11 +33,12 @@ def _processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def write_results(name: str, rows: list[Row]) -> Path:
-    """Write `results/NAME-HARDWARE.json` and return its path."""
+def write_results(name: str, results: list[Row] | dict[str, object]) -> Path:
+    """Write rows, or several named sets of them, to `results/NAME-HARDWARE.json`; return its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}-{hardware_name()}.json"
-    path.write_text(json.dumps({"hardware": hardware_name(), "rows": rows}, indent=1) + "\n")
+    content = results if isinstance(results, dict) else {"rows": results}
+    path.write_text(json.dumps({"hardware": hardware_name(), **content}, indent=1) + "\n")
     return path
 
 
