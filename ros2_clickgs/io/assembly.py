@@ -12,13 +12,13 @@ from jaxtyping import Float
 from ros2_clickgs.core.types import Gaussians
 from ros2_clickgs.errors import MapFormatError
 
-BLOCK_ROWS = 1 << 15
-"""Rows decoded at a time: bounds the memory beside the map itself."""
+BLOCK_ROWS = 1 << 12
+"""Rows decoded at a time: they fit a CPU cache; a multiple of 256."""
 MAX_MAGNITUDE = 1e12
 """Beyond this a square no longer fits float32 comfortably; no real map comes near."""
 MIN_SCALE_M = 1e-12
 """Scales that underflow to zero are kept this thin, in m: still positive, never visible."""
-CLEAN_UP = "remove that Gaussian (SuperSplat or splat-transform --filter-nan do) or export again"
+CLEAN_UP = "remove that Gaussian (`splat-transform --filter-nan`) or export again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

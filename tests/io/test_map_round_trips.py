@@ -13,6 +13,7 @@ from plyfile import PlyData
 from ros2_clickgs.core.geometry import covariances
 from ros2_clickgs.core.harmonics import colors
 from ros2_clickgs.core.types import Camera, Gaussians
+from ros2_clickgs.io.assembly import BLOCK_ROWS
 from ros2_clickgs.io.maps import load_map, map_sha256, save_map
 from ros2_clickgs.io.spz_codec import TURN_MEANS, TURN_QUATS_WXYZ, TURN_SH
 from tests.conftest import random_camera
@@ -82,7 +83,7 @@ def test_f_rest_is_channel_major(tmp_path: Path) -> None:
 def test_every_ply_encoding_is_the_same_map(
     tmp_path: Path, rest: int, text: bool, byte_order: str
 ) -> None:
-    table = ("vertex", inria_columns(20, rest))
+    table = ("vertex", inria_columns(BLOCK_ROWS + 20, rest))
     (tmp_path / "a.ply").write_bytes(ply_bytes(table))
     (tmp_path / "b.ply").write_bytes(ply_bytes(table, text=text, byte_order=byte_order))
     a, b = load_map(tmp_path / "a.ply"), load_map(tmp_path / "b.ply")
