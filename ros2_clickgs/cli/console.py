@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people see: results on stdout, progress on stderr."""
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -36,3 +37,8 @@ def shown(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return " ".join(shown(part) for part in value)
     return str(value)
+
+
+def say(line: str) -> None:
+    """Tell on stderr what is going on."""
+    print(line, file=sys.stderr, flush=True)

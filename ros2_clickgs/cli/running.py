@@ -17,23 +17,23 @@ CHECKOUT = Path(__file__).parents[2]
 def up(
     map: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="MAP")],
     *,
-    play: Path | None = None,
-    params: Path | None = None,
+    dataset: Path | None = None,
+    params_file: Path | None = None,
     ros_args: Annotated[tuple[str, ...], tyro.conf.Suppress] = (),
 ) -> int:
     """Start the nodes, as clickgs.launch.py does; ROS arguments go after --ros-args.
 
     Args:
         map: .ply, .compressed.ply, .splat or .spz.
-        play: dataset folder or rosbag2 that stands in for cameras.
-        params: YAML with parameters; without it the shipped one.
+        dataset: folder or rosbag2 that stands in for cameras.
+        params_file: YAML with parameters; without it the shipped one.
         ros_args: for ROS, after --ros-args, such as `--ros-args -r image:=/camera/image_rect`.
     """
     if importlib.util.find_spec("rclpy") is None:
         raise ClickGSError("rclpy is not installed; source a ROS 2 setup.bash or `pip install .`")
     from ros2_clickgs.nodes.main import up as run_nodes
 
-    return run_nodes(map, play or "", params or "", *ros_args)
+    return run_nodes(map, dataset or "", params_file or "", *ros_args)
 
 
 def bench(name: Annotated[str, tyro.conf.Positional] = "votes") -> int:

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo clicks on: known things of the built-in scene, or what stands out in images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from ros2_clickgs.core.clicking import is_visible, lift_pixel, rendered_image
+from ros2_clickgs.core.geometry import project
+from ros2_clickgs.core.sight import order_by_sight
+from ros2_clickgs.errors import ClickGSError, NotFoundError
+from ros2_clickgs.io.images import read_image, read_label_image
+
+if TYPE_CHECKING:
+    from ros2_clickgs.core.rasterizer import Rasterizer
+    from ros2_clickgs.core.segmenter import Segmenter
+    from ros2_clickgs.io.views import View
+
+SEARCHED_VIEWS, GRID = 5, (5, 7)
+"""Views, and rows and columns of pixels in each, that are tried for things that stand out."""
+AREA = (0.004, 0.12)
+"""Smallest and largest share of the image that a thing may fill."""
+APART_M = 0.25
+"""Two things lie at least this far apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One thing to click on."""
+
+    name: str
+    point: Float[Tensor, "3"]
+    """On its surface, in m."""
+    view: "View"
+    """Shows it well."""
+    truth: Bool[np.ndarray, "H W"] | None = None
+    """Its pixels in that view, where they are known."""
+
+
+def known_targets(
+    rasterizer: "Rasterizer", views: "list[View]", masks: Path, names: dict[str, int]
+) -> list[Target]:
+    """Return things by their label in the masks, each in the view that shows most of it."""
+    label_images = [read_label_image(masks / f"{view.name}.png") for view in views]
+    targets = []
+    for name, label in names.items():
+        best = max(range(len(views)), key=lambda i: int((label_images[i] == label).sum()))
+        mask = label_images[best] == label
+        point = lift_pixel(rasterizer, views[best].camera, *innermost(mask))
+        targets.append(Target(name=name, point=point, view=views[best], truth=mask))
+    return targets
+
+
+def given_targets(
+    rasterizer: "Rasterizer", views: "list[View]", points: list[tuple[float, float, float]]
+) -> list[Target]:
+    """Return given points (m), each with the first view that sees it.
+
+    Raises:
+        ClickGSError: no view shows a point.
+    """
+    targets = []
+    for number, xyz in enumerate(points, 1):
+        point = torch.tensor(xyz, dtype=torch.float64)
+        for i in order_by_sight([view.camera for view in views], point):
+            camera = views[i].camera
+            uvz = project(camera, point[None])[0].numpy()
+            if is_visible(rendered_image(rasterizer, camera).depth, uvz):
+                targets.append(Target(name=f"click_{number}", point=point, view=views[i]))
+                break
+        else:
+            raise ClickGSError(
+                f"none of {len(views)} views shows the point {xyz}; click elsewhere"
+            )
+    return targets
+
+
+def found_targets(
+    rasterizer: "Rasterizer", views: "list[View]", segmenter: "Segmenter", count: int
+) -> list[Target]:
+    """Return things that a 2D segmenter is surest of, apart from each other.
+
+    Raises:
+        NotFoundError: there are fewer than `count`.
+    """
+    step = max(len(views) // SEARCHED_VIEWS, 1)
+    candidates = [c for view in views[::step] for c in candidates_in(rasterizer, view, segmenter)]
+    chosen: list[Target] = []
+    for _, target in sorted(candidates, key=lambda c: -c[0]):
+        if all((target.point - other.point).norm() > APART_M for other in chosen):
+            chosen.append(target)
+        if len(chosen) == count:
+            return chosen
+    raise NotFoundError("things", count, f"{len(chosen)} that stand out; name points with --click")
+
+
+def candidates_in(
+    rasterizer: "Rasterizer", view: "View", segmenter: "Segmenter"
+) -> list[tuple[float, Target]]:
+    """Return things of one view with how sure the segmenter is of each."""
+    from ros2_clickgs.core.segmenter import Prompt
+
+    camera, depth = view.camera, rendered_image(rasterizer, view.camera).depth
+    segmenter.set_image(read_image(view.image_path, camera), depth)
+    rows, columns = ((np.arange(n) + 0.5) / n for n in GRID)
+    clicks = [(u * camera.width, v * camera.height) for v in rows for u in columns]
+    clicks = [(u, v) for u, v in clicks if depth[int(v), int(u)] > 0]
+    prompts = [Prompt(point_coords=np.array([uv]), point_labels=np.array([True])) for uv in clicks]
+    found = []
+    for mask in segmenter.predict(prompts):
+        if is_whole(mask.pixels) and depth[mask.pixels].min() > 0:
+            u, v = innermost(mask.pixels)
+            target = Target(name="", point=lift_pixel(rasterizer, camera, u, v), view=view)
+            found.append((mask.score, target))
+    return found
+
+
+def is_whole(mask: Bool[np.ndarray, "H W"]) -> bool:
+    """Return whether a mask looks like one thing: of fair size and away from the image's border."""
+    inner = np.zeros_like(mask)
+    inner[2:-2, 2:-2] = True
+    return AREA[0] < mask.mean() < AREA[1] and not (mask & ~inner).any()
+
+
+def innermost(mask: Bool[np.ndarray, "H W"]) -> tuple[float, float]:
+    """Return the pixel (u, v) of a mask that is farthest from its border."""
+    distance = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    v, u = np.unravel_index(int(distance.argmax()), mask.shape)
+    return float(u) + 0.5, float(v) + 0.5
