@@ -24,6 +24,7 @@ class Diagnostics:
         self._lock = threading.Lock()
         self._received: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
+        self._superseded: Counter[str] = Counter()
         self._logged_at: dict[str, float] = {}
         self._newest_reason = ""
         self._reported = (time.monotonic(), Counter[str](), 0)
@@ -50,12 +51,18 @@ class Diagnostics:
                 self._logged_at[kind] = now
         return is_due
 
+    def superseded(self, stream: str) -> None:
+        """Count a message that a newer one replaced: no reason to warn, the worker is busy."""
+        with self._lock:
+            self._superseded[stream] += 1
+
     def report(self, stamp: Time, facts: Mapping[str, object]) -> DiagnosticArray:
         """Return the counts since the start, the rates since the last report, further facts."""
         now = time.monotonic()
         with self._lock:
             then, received_then, dropped_then = self._reported
             received, dropped = Counter(self._received), Counter(self._dropped)
+            superseded = Counter(self._superseded)
             self._reported = (now, received, dropped.total())
             reason = self._newest_reason
         values = dict(facts)
@@ -63,6 +70,7 @@ class Diagnostics:
             rate_hz = (count - received_then[stream]) / max(now - then, 1e-3)
             values |= {f"received {stream}": count, f"rate {stream} [Hz]": f"{rate_hz:.1f}"}
         values |= {f"dropped {kind}": count for kind, count in sorted(dropped.items())}
+        values |= {f"dropped {s}: superseded": count for s, count in sorted(superseded.items())}
         is_dropping = dropped.total() > dropped_then
         status = DiagnosticStatus(
             name=self._name,

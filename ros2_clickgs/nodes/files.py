@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from ros2_clickgs.errors import ClickGSError, NotFoundError
+from ros2_clickgs.errors import ClickGSError
 from ros2_clickgs.io.maps import save_map
 from ros2_clickgs.nodes.workbench import Workbench
 
@@ -36,11 +36,16 @@ def export(workbench: Workbench, path: Path, rows: Bool[Tensor, " N"], *, overwr
         raise ClickGSError(
             f"{path} would hold no Gaussian and is not written; choose other objects"
         )
-    if path.exists() and not overwrite:
-        raise ClickGSError(f"{path} exists; set overwrite or choose another name")
-    path.parent.mkdir(parents=True, exist_ok=True)
     to_file = workbench.map_from_file.inverse()
-    save_map(path, to_file(workbench.rasterizer.gaussians.select(rows.cpu()).to("cpu")))
+    chosen = to_file(workbench.rasterizer.gaussians.select(rows.cpu()).to("cpu"))
+    try:
+        if path.exists() and not overwrite:
+            raise ClickGSError(f"{path} exists; set overwrite or choose another name")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_map(path, chosen)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ClickGSError(f"{path} cannot be written: {reason}; choose another name") from error
     return count
 
 
@@ -50,15 +55,8 @@ def rows_of(workbench: Workbench, ids: list[int], *, invert: bool) -> Bool[Tenso
     Raises:
         NotFoundError: an id does not exist.
     """
-    require_objects(workbench, ids)
+    workbench.require(ids)
     labels = workbench.objects.labels().cpu()
     if not ids:
         return torch.full_like(labels, True, dtype=torch.bool)
     return torch.isin(labels, torch.tensor(ids, dtype=labels.dtype)) ^ invert
-
-
-def require_objects(workbench: Workbench, ids: list[int]) -> None:
-    """Raise NotFoundError unless all these objects exist."""
-    for object_id in ids:
-        if object_id not in workbench.objects.ids:
-            raise NotFoundError("object", object_id, workbench.objects.ids or "none yet")

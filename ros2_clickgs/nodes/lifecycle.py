@@ -29,6 +29,8 @@ class ClickGSNode(LifecycleNode):
         """Parameters as they were at `configure`, live ones as they are now; None before."""
         self.diagnostics = Diagnostics(f"{self.get_fully_qualified_name()}")
         accept_live(self, config_type, lambda: self.config is not None, self._set_config)
+        self.patience_s: float | None = None
+        """How long leaving may take; None: until the job in hand is done."""
         self._failure: ClickGSError | None = None
         self._bug: Exception | None = None
         group = ReentrantCallbackGroup()
@@ -85,8 +87,9 @@ class ClickGSNode(LifecycleNode):
         """Deactivate and cleanup, as far as there is something to."""
         return self._step(self.close)
 
-    def close(self) -> None:
+    def close(self, patience_s: float | None = None) -> None:
         """Leave whatever state the node is in; harmless when called again."""
+        self.patience_s = patience_s
         if self.config is not None:
             self.deactivate()
             self._cleanup()

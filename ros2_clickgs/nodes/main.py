@@ -3,6 +3,7 @@
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.parameter import Parameter
 
 from ros2_clickgs.errors import ClickGSError
+from ros2_clickgs.nodes import worker
 from ros2_clickgs.nodes.lifecycle import ClickGSNode
 from ros2_clickgs.nodes.player import PlayerNode
 from ros2_clickgs.nodes.segmenter import SegmenterNode
 
 THREADS = 4
 """Of the executor: inputs, services, timers and transitions of several nodes."""
+PATIENCE_S = 2.0
+"""How long the job in hand may still take after Ctrl-C."""
 PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 
@@ -94,12 +98,20 @@ def run(makers: list[Callable[[], ClickGSNode | None]], args: Sequence[str] | No
         return 2
     finally:
         for node in reversed(nodes):
-            node.close()
+            node.close(PATIENCE_S)
         executor.shutdown()
         for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
+        leave_if_busy()
     return 0
+
+
+def leave_if_busy() -> None:
+    """End the process at once if a worker is in the midst of something: nothing there is saved."""
+    if any(thread.name == worker.THREAD for thread in threading.enumerate()):
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def use_shared_memory() -> None:
@@ -110,8 +122,11 @@ def use_shared_memory() -> None:
 
 
 def share() -> Path:
-    """Return the folder with our config and launch files: installed, else the source tree."""
+    """Return the folder with our config and launch files: the source tree, else installed."""
+    source = Path(__file__).parents[2]
+    if (source / "launch").is_dir():
+        return source
     try:
         return get_package_share_path("ros2_clickgs")
-    except PackageNotFoundError:
-        return Path(__file__).parents[2]
+    except (PackageNotFoundError, OSError):  # OSError: no environment was sourced
+        return Path(sys.prefix) / "share" / "ros2_clickgs"

@@ -8,7 +8,7 @@ from std_msgs.msg import Header
 from ros2_clickgs.errors import ClickGSError, NotFoundError
 from ros2_clickgs.io.maps import map_sha256
 from ros2_clickgs.nodes.conversions.images import msg_from_depth, msg_from_image, msg_from_labels
-from ros2_clickgs.nodes.files import export, path_below, require_objects, rows_of
+from ros2_clickgs.nodes.files import export, path_below, rows_of
 from ros2_clickgs.nodes.inputs import Inputs
 from ros2_clickgs.nodes.pictures import Picture, picture
 from ros2_clickgs.nodes.workbench import Workbench
@@ -72,7 +72,7 @@ class MapServices:
         path = path_below(self.node.config.session_dir, name)
 
         def work(bench: Workbench) -> int:
-            require_objects(bench, [request.object_id])
+            bench.require([request.object_id])
             rows = rows_of(bench, [request.object_id], invert=False)
             response.object = self.node.outputs.object_msg(bench, request.object_id)
             return export(bench, path, rows, overwrite=True)

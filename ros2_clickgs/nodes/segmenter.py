@@ -52,7 +52,7 @@ class SegmenterNode(ClickGSNode):
             inputs.close()
             services.close()
             self.destroy_timer(timer)
-            worker.stop()
+            worker.stop(self.patience_s)
         self._active = self._bench = None
         gc.collect()
         if torch.cuda.is_available():
@@ -90,7 +90,7 @@ class SegmenterNode(ClickGSNode):
             self.outputs.publish_overlay(self._bench, frame)
 
         if self._worker.put_newest(stream, Job(run)):
-            self.drop(stream, "superseded by a newer one")
+            self.diagnostics.superseded(stream)
 
     async def answer(self, work: Callable[[Workbench], T], *, changes: bool) -> T:
         """Let the worker answer a service; `changes` says that the objects are to be published.

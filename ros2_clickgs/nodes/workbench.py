@@ -69,6 +69,12 @@ class Workbench:
         self.newest = frame
         self.keyframes.add(frame)
 
+    def require(self, ids: list[int]) -> None:
+        """Raise NotFoundError unless all these objects exist."""
+        for object_id in ids:
+            if object_id not in self.objects.ids:
+                raise NotFoundError("object", object_id, self.objects.ids or "none yet")
+
     def set_weight(self, background_weight: float) -> None:
         """Decide anew which Gaussians the objects own."""
         self.objects.background_weight = background_weight
@@ -123,6 +129,7 @@ class Workbench:
             first: view to ask before all others: the one that was clicked in.
             more_views: views to render from the map in any case.
         """
+        self.require([object_id] if object_id else [])
         all_clicks = [*self._clicks.get(object_id, []), *clicks]
         frames, images = self._views_of(all_clicks, first, more_views)
         found = segment_clicks(
@@ -157,8 +164,7 @@ class Workbench:
         """Make one object of several; the first keeps its id."""
         if len(set(ids)) < 2:
             raise ClickGSError(f"merging takes two or more different objects, not {ids}")
-        for object_id in ids:
-            self.objects.get(object_id)
+        self.require(ids)
         kept, *others = dict.fromkeys(ids)
         self.revisions[kept] += 1
         for other in others:
@@ -175,7 +181,8 @@ class Workbench:
 
     def _id_of(self, owner: MaskOwner) -> int:
         if owner.object_id:
-            return self.objects.get(owner.object_id).id
+            self.require([owner.object_id])
+            return owner.object_id
         for object_id in self.objects.ids if owner.name else []:
             if self.objects.get(object_id).name == owner.name:
                 return object_id

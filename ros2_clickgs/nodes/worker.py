@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+THREAD = "clickgs-worker"
+
 
 class Job(NamedTuple):
     """Something to do, and what to tell who asked when it will not be done."""
@@ -24,7 +26,7 @@ class Worker:
         self._newest: dict[str, Job] = {}
         self._changed = threading.Condition()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="clickgs-worker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
         self._thread.start()
 
     def put(self, job: Job) -> None:
@@ -49,12 +51,16 @@ class Worker:
         with self._changed:
             return len(self._jobs) + len(self._newest)
 
-    def stop(self) -> None:
-        """Finish the job in hand, refuse those that wait, end the thread."""
+    def stop(self, patience_s: float | None = None) -> None:
+        """Finish the job in hand, refuse those that wait, end the thread.
+
+        Args:
+            patience_s: leave the job in hand to itself after so long; None waits for it.
+        """
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(patience_s)
         for job in self._jobs:
             job.refuse()
 

@@ -127,12 +127,13 @@ class Robot:
 
     def wait(self, is_so: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
         """Wait until something is so; fail if it never is, or if the node has died."""
-        until = time.monotonic() + patience_s
-        while not is_so():
+
+        def is_so_or_dead() -> Any:
             if self.error is not None:
                 raise self.error
-            assert time.monotonic() < until, f"waited {patience_s} s; diagnostics: {self.facts()}"
-            time.sleep(0.01)
+            return is_so()
+
+        wait_until(is_so_or_dead, patience_s)
 
     def facts(self) -> dict[str, str]:
         """Return the newest diagnostics now."""
@@ -149,3 +150,11 @@ class Robot:
     def dropped(self, kind: str) -> int:
         """Return how many messages were dropped for a reason."""
         return int(self.fact(f"dropped {kind}"))
+
+
+def wait_until(is_so: Callable[[], Any], patience_s: float = PATIENCE_S) -> None:
+    """Wait until something is so; fail if it never is."""
+    until = time.monotonic() + patience_s
+    while not is_so():
+        assert time.monotonic() < until, f"waited {patience_s} s in vain"
+        time.sleep(0.01)
