@@ -15,7 +15,7 @@ from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.core.rendering import render
 from ros2_clickgs.core.segmenter import Mask, Prompt, Segmenter
 from ros2_clickgs.core.types import Camera
-from ros2_clickgs.core.votes import Votes, cast_votes, decide_labels
+from ros2_clickgs.core.votes import Votes, agreement, cast_votes, decide_labels
 from ros2_clickgs.errors import ClickGSError, NotFoundError
 
 VISIBLE_TOLERANCE = 0.05
@@ -80,8 +80,8 @@ def segment_clicks(
 ) -> SegmentedObject:
     """Find the thing under the clicks.
 
-    Every image that shows a positive click is asked for a mask; the masks vote; those that contradict
-    the others are dropped; then the object found so far prompts every image once more.
+    Every image that shows a positive click is asked for a mask; the masks vote; those that
+    contradict the others are dropped; then the object found so far prompts every image once more.
 
     Args:
         object_map: the map; the object is added to it, or replaced in it.
@@ -158,32 +158,22 @@ def vote_in_agreement(
 ) -> tuple[Votes, list[PosedImage]]:
     """Return the votes of the views' masks (L = 1) and which images voted.
 
-    A mask votes when its IoU with the object that all masks together give is at least AGREEMENT;
-    if none does, the mask of the first view decides alone.
+    The mask that agrees least with what the others say is dropped, and again, until each of them
+    has an IoU of AGREEMENT or more; of two that disagree, the earlier view's is kept.
     """
-    masks = [ask(segmenter, image, prompt) for image, prompt in views]
-    ballots = [
-        cast_votes(rasterizer, image.camera, torch.from_numpy(mask.pixels.astype(np.int32)), 1)
-        for (image, _), mask in zip(views, masks, strict=True)
-    ]
-    together = sum(ballots[1:], ballots[0])
-    membership = (decide_labels(together) > 0)[:, None].float()
-    agreed = []
-    for (image, _), mask, ballot in zip(views, masks, ballots, strict=True):
-        expected = rasterizer.splat(image.camera, membership)[..., 0].cpu().numpy() >= 0.5
-        if overlap(expected, mask.pixels) >= AGREEMENT:
-            agreed.append((image, ballot))
-    agreed = agreed or [(views[0][0], ballots[0])]
-    return sum((b for _, b in agreed[1:]), agreed[0][1]), [image for image, _ in agreed]
+    ballots = []
+    for image, prompt in views:
+        pixels = torch.from_numpy(ask(segmenter, image, prompt).pixels.astype(np.int32))
+        ballots.append((image, cast_votes(rasterizer, image.camera, pixels, 1)))
+    while True:
+        together = sum((votes for _, votes in ballots[1:]), ballots[0][1])
+        scores = [agreement(votes, together - votes) for _, votes in ballots]
+        if len(ballots) == 1 or min(scores) >= AGREEMENT:
+            return together, [image for image, _ in ballots]
+        ballots.pop(scores.index(min(scores)) if len(ballots) > 2 else 1)
 
 
 def ask(segmenter: Segmenter, image: PosedImage, prompt: Prompt) -> Mask:
     """Return the segmenter's mask for one prompt in one image."""
     segmenter.set_image(image.image, image.depth)
     return segmenter.predict([prompt])[0]
-
-
-def overlap(a: Bool[np.ndarray, "H W"], b: Bool[np.ndarray, "H W"]) -> float:
-    """Return the intersection over union of two masks, 0 where both are empty."""
-    union = np.logical_or(a, b).sum()
-    return float(np.logical_and(a, b).sum() / union) if union else 0.0

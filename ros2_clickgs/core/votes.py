@@ -31,6 +31,12 @@ class Votes:
             votes_against=self.votes_against + other.votes_against,
         )
 
+    def __sub__(self, other: "Votes") -> "Votes":
+        return Votes(
+            votes_for=(self.votes_for - other.votes_for).clamp(min=0),
+            votes_against=(self.votes_against - other.votes_against).clamp(min=0),
+        )
+
     def __getitem__(self, rows: Int[Tensor, " M"] | list[int]) -> "Votes":
         return Votes(votes_for=self.votes_for[rows], votes_against=self.votes_against[rows])
 
@@ -95,3 +101,20 @@ def margins(votes: Votes) -> Float[Tensor, "L N"]:
     """Return (for - against) / (for + against) in [-1, 1], 0 where never seen: the confidence."""
     total = votes.votes_for + votes.votes_against
     return torch.where(total > 0, (votes.votes_for - votes.votes_against) / total, 0.0)
+
+
+def agreement(votes: Votes, others: Votes) -> float:
+    r"""Return the IoU of one view's mask with the object that other views found, both for L = 1.
+
+    No picture is needed: by the adjoint law the mask's overlap with the splatted object o is
+    :math:`\langle M, W o \rangle = \langle W^T M, o \rangle`. Gaussians that the others have not
+    seen are left out.
+
+    Returns:
+        A value in [0, 1]; 0 where the others have seen nothing of the object.
+    """
+    known = others.votes_for + others.votes_against > 0
+    is_object = others.votes_for > others.votes_against
+    both = votes.votes_for[is_object].sum()
+    either = votes.votes_for[known].sum() + votes.votes_against[is_object].sum()
+    return float(both / either) if either > 0 else 0.0

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ros2_clickgs.backends import make_rasterizer
 from ros2_clickgs.core.types import BACKGROUND, IGNORE, NEVER_SEEN
-from ros2_clickgs.core.votes import Votes, cast_votes, decide_labels, margins
+from ros2_clickgs.core.votes import Votes, agreement, cast_votes, decide_labels, margins
 from ros2_clickgs.errors import ShapeError
 from tests.conftest import random_camera, random_gaussians
 
@@ -85,3 +85,16 @@ def test_a_label_image_of_another_size_is_refused():
     rasterizer = make_rasterizer(random_gaussians(5), "numba")
     with pytest.raises(ShapeError, match=r"'label_image' should be 50x70 px .* but is \(4, 4\)"):
         cast_votes(rasterizer, random_camera(), torch.zeros(4, 4, dtype=torch.int32), 1)
+
+
+def test_agreement_is_the_iou_with_the_splatted_object():
+    rasterizer, camera = make_rasterizer(random_gaussians(80), "numba"), random_camera()
+    mask = torch.zeros(50, 70, dtype=torch.int32)
+    mask[10:40, 20:50] = 1
+    votes = cast_votes(rasterizer, camera, mask, 1)
+    others = votes_of([[1.0] * 40 + [0.0] * 40], [[0.0] * 40 + [1.0] * 40])
+    soft = rasterizer.splat(camera, torch.tensor([[1.0, 1.0]] * 40 + [[0.0, 1.0]] * 40))
+    inside = mask == 1
+    expected = soft[inside, 0].sum() / (soft[inside, 1].sum() + soft[~inside, 0].sum())
+    assert abs(agreement(votes, others) - float(expected)) < 1e-4
+    assert agreement(votes, Votes.none(1, 80)) == 0.0
