@@ -19,6 +19,7 @@ from ros2_clickgs.errors import ClickGSError
 
 if TYPE_CHECKING:
     from ros2_clickgs.cli.targets import Target
+    from ros2_clickgs.io.views import View
     from ros2_clickgs.nodes.clicker import Clicker
 
 CLICKED = ("mug", "cereal_box", "hammer")
@@ -34,30 +35,38 @@ MAP_NAMES = ("point_cloud.ply", "map.ply", "scene.ply", "*.ply", "*.spz", "*.spl
 def demo(
     *,
     data: Path | None = None,
+    map: Path | None = None,
     out: Path = Path("demo_out"),
     click: Annotated[list[tuple[float, float, float]], tyro.conf.UseAppendAction] = [],  # noqa: B006
 ) -> dict[str, Any]:
     """Click three objects through the real nodes; leave pictures and the objects' files.
 
     Args:
-        data: folder with a map, transforms.json and images; without it the built-in scene.
+        data: folder with a map (or depth images to build one of), transforms.json and images;
+            without it the built-in scene.
+        map: map file, if it is not in that folder.
         out: folder for the results.
         click: X Y Z in m of a thing to click on, once or more; without it things that stand out.
     """
     if importlib.util.find_spec("rclpy") is None:
         raise ClickGSError("rclpy is not installed; source a ROS 2 setup.bash or `pip install .`")
+    from ros2_clickgs.io.cameras import load_views
+
     keep_to_this_machine()
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     folder = data if data else written_scene(out / "scene")
-    map_path = find_map(folder)
-    targets = choose_targets(folder, map_path, click, is_built_in=data is None)
+    views = [view for view in load_views(folder) if view.image_path]
+    if not views:
+        raise ClickGSError(f"{folder}: no view has an image; give a folder with images/")
+    map_path = map or find_map(folder) or built_map(folder, out / "map.ply")
+    targets = choose_targets(views, map_path, click, folder / "masks" if data is None else None)
     with running_nodes(map_path, folder, out) as (check_alive, started):
         from ros2_clickgs.nodes.clicker import Clicker
 
         clicker = Clicker(check_alive)
         try:
-            report = click_all(clicker, targets, out, started)
+            report = click_all(clicker, targets, min(LAP, len(views)), out, started)
         finally:
             clicker.close()
     return {"map": str(map_path), **report, "overview": str(out / "overview.png"), "out": str(out)}
@@ -90,38 +99,44 @@ def written_scene(folder: Path) -> Path:
     return folder
 
 
-def find_map(folder: Path) -> Path:
-    """Return the map file of a folder.
+def find_map(folder: Path) -> Path | None:
+    """Return the map file of a folder, if it has one."""
+    found = (path for name in MAP_NAMES for path in sorted(folder.glob(name)))
+    return next(found, None)
+
+
+def built_map(folder: Path, out: Path) -> Path:
+    """Build a map of the folder's depth images.
 
     Raises:
-        ClickGSError: there is none.
+        ClickGSError: it has none.
     """
-    for name in MAP_NAMES:
-        for path in sorted(folder.glob(name)):
-            return path.resolve()
-    raise ClickGSError(f"{folder}: no map file (.ply, .spz or .splat); give a folder that has one")
+    from ros2_clickgs.cli.building import build_map
+
+    say(f"{folder} holds no map file (.ply, .spz or .splat): building one of its depth images")
+    build_map(folder, out=out)
+    return out
 
 
 def choose_targets(
-    folder: Path, map_path: Path, points: list[tuple[float, float, float]], *, is_built_in: bool
+    views: "list[View]",
+    map_path: Path,
+    points: list[tuple[float, float, float]],
+    masks: Path | None,
 ) -> "list[Target]":
-    """Return what to click on, in the order of the clicks."""
+    """Return what to click on, in the order of the clicks; `masks` are the built-in scene's."""
     from ros2_clickgs.backends import make_rasterizer
     from ros2_clickgs.cli.targets import found_targets, given_targets, known_targets
-    from ros2_clickgs.io.cameras import load_views
     from ros2_clickgs.io.maps import load_map
     from ros2_clickgs.models.choose import make_segmenter
     from ros2_clickgs.scenes.layout import CAST
 
-    views = [view for view in load_views(folder) if view.image_path]
-    if not views:
-        raise ClickGSError(f"{folder}: no view has an image; give a folder with images/")
     rasterizer = make_rasterizer(load_map(map_path))
     if points:
         return given_targets(rasterizer, views, points)
-    if is_built_in:
+    if masks:
         names = {name: list(CAST).index(name) + 1 for name in CLICKED}
-        return known_targets(rasterizer, views, folder / "masks", names)
+        return known_targets(rasterizer, views, masks, names)
     say("looking for things that stand out")
     return found_targets(rasterizer, views, make_segmenter(), count=3)
 
@@ -171,7 +186,7 @@ def stop(nodes: subprocess.Popen) -> None:
 
 
 def click_all(
-    clicker: "Clicker", targets: "list[Target]", out: Path, started: float
+    clicker: "Clicker", targets: "list[Target]", lap: int, out: Path, started: float
 ) -> dict[str, Any]:
     """Click on all targets; write pictures and files; return the figures."""
     import numpy as np
@@ -183,7 +198,7 @@ def click_all(
     clicker.wait_for_image(IMAGE_TIMEOUT_S)
     image_s = time.monotonic() - started
     say(f"the map is there after {map_s:.1f} s, the first posed image after {image_s:.1f} s")
-    clicker.wait_for_images(LAP, IMAGE_TIMEOUT_S)
+    clicker.wait_for_images(lap, IMAGE_TIMEOUT_S)
     rows, found = [], {}
     for target in targets:
         facts, picture = click_one(clicker, target)

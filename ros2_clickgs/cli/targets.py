@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
-from ros2_clickgs.core.clicking import is_visible, lift_pixel, rendered_image
-from ros2_clickgs.core.geometry import project
+from ros2_clickgs.cli.clicks import telling_images
+from ros2_clickgs.core.clicking import (
+    Click,
+    is_visible,
+    lift_pixel,
+    rendered_image,
+    segment_clicks,
+)
+from ros2_clickgs.core.geometry import project, unproject
+from ros2_clickgs.core.object_map import ObjectMap
 from ros2_clickgs.core.sight import order_by_sight
 from ros2_clickgs.errors import ClickGSError, NotFoundError
 from ros2_clickgs.io.images import read_image, read_label_image
@@ -20,12 +28,17 @@ from ros2_clickgs.io.images import read_image, read_label_image
 if TYPE_CHECKING:
     from ros2_clickgs.core.rasterizer import Rasterizer
     from ros2_clickgs.core.segmenter import Segmenter
+    from ros2_clickgs.core.types import Camera
     from ros2_clickgs.io.views import View
 
-SEARCHED_VIEWS, GRID = 5, (5, 7)
+SEARCHED_VIEWS, GRID = 8, (6, 8)
 """Views, and rows and columns of pixels in each, that are tried for things that stand out."""
 AREA = (0.004, 0.12)
 """Smallest and largest share of the image that a thing may fill."""
+MAX_SIZE_M = 0.5
+"""Longest diagonal of a thing that hands could take."""
+MAX_TRIES, TRIED_IMAGES = 40, 5
+"""Things that are tried, and images that each is tried in."""
 APART_M = 0.25
 """Two things lie at least this far apart."""
 
@@ -84,26 +97,44 @@ def given_targets(
 def found_targets(
     rasterizer: "Rasterizer", views: "list[View]", segmenter: "Segmenter", count: int
 ) -> list[Target]:
-    """Return things that a 2D segmenter is surest of, apart from each other.
+    """Return things that a 2D segmenter is sure of and on which several views agree.
 
     Raises:
         NotFoundError: there are fewer than `count`.
     """
     step = max(len(views) // SEARCHED_VIEWS, 1)
     candidates = [c for view in views[::step] for c in candidates_in(rasterizer, view, segmenter)]
+    ordered = [target for _, target in sorted(candidates, key=lambda c: -c[0])]
     chosen: list[Target] = []
-    for _, target in sorted(candidates, key=lambda c: -c[0]):
-        if all((target.point - other.point).norm() > APART_M for other in chosen):
+    for target in ordered[:MAX_TRIES]:
+        is_apart = all((target.point - other.point).norm() > APART_M for other in chosen)
+        if is_apart and is_agreed_on(rasterizer, views, segmenter, target):
             chosen.append(target)
         if len(chosen) == count:
             return chosen
     raise NotFoundError("things", count, f"{len(chosen)} that stand out; name points with --click")
 
 
+def is_agreed_on(
+    rasterizer: "Rasterizer", views: "list[View]", segmenter: "Segmenter", target: Target
+) -> bool:
+    """Return whether the masks of several views make one small object of a target."""
+    click, objects = Click(target.point), ObjectMap(rasterizer)
+    order = order_by_sight([view.camera for view in views], target.point)
+    images = telling_images(
+        objects, [target.view, *(views[i] for i in order)], click, TRIED_IMAGES
+    )
+    try:
+        found = segment_clicks(objects, segmenter, images, [click])
+    except ClickGSError:
+        return False
+    return found.view_count >= TRIED_IMAGES - 1 and float(found.size[0]) < MAX_SIZE_M
+
+
 def candidates_in(
     rasterizer: "Rasterizer", view: "View", segmenter: "Segmenter"
 ) -> list[tuple[float, Target]]:
-    """Return things of one view with how sure the segmenter is of each."""
+    """Return things of one view; surer and nearer ones have a higher number."""
     from ros2_clickgs.core.segmenter import Prompt
 
     camera, depth = view.camera, rendered_image(rasterizer, view.camera).depth
@@ -114,15 +145,28 @@ def candidates_in(
     prompts = [Prompt(point_coords=np.array([uv]), point_labels=np.array([True])) for uv in clicks]
     found = []
     for mask in segmenter.predict(prompts):
-        if is_whole(mask.pixels) and depth[mask.pixels].min() > 0:
-            u, v = innermost(mask.pixels)
-            target = Target(name="", point=lift_pixel(rasterizer, camera, u, v), view=view)
-            found.append((mask.score, target))
+        if not is_whole(mask.pixels) or depth[mask.pixels].min() <= 0:
+            continue
+        if diagonal(camera, depth, mask.pixels) < MAX_SIZE_M:
+            point = lift_pixel(rasterizer, camera, *innermost(mask.pixels))
+            nearness = 1 / float(np.median(depth[mask.pixels]))
+            found.append((mask.score * nearness, Target(name="", point=point, view=view)))
     return found
 
 
+def diagonal(
+    camera: "Camera", depth: Float32[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"]
+) -> float:
+    """Return the extent of a mask's surface (m), its outermost tenths left out."""
+    v, u = np.nonzero(mask)
+    uv = torch.from_numpy(np.stack([u, v], -1) + 0.5).float()
+    points = unproject(camera, uv, torch.from_numpy(depth[mask]))
+    low, high = points.quantile(torch.tensor([0.1, 0.9]), dim=0)
+    return float((high - low).norm())
+
+
 def is_whole(mask: Bool[np.ndarray, "H W"]) -> bool:
-    """Return whether a mask looks like one thing: of fair size and away from the image's border."""
+    """Return whether a mask is of fair size and away from the image's border."""
     inner = np.zeros_like(mask)
     inner[2:-2, 2:-2] = True
     return AREA[0] < mask.mean() < AREA[1] and not (mask & ~inner).any()
