@@ -8,7 +8,8 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from ros2_clickgs.errors import ClickGSError
-from ros2_clickgs.io.maps import save_map
+from ros2_clickgs.io.labels import Labels, save_labels
+from ros2_clickgs.io.maps import map_sha256, save_map
 from ros2_clickgs.nodes.workbench import Workbench
 
 
@@ -47,6 +48,18 @@ def export(workbench: Workbench, path: Path, rows: Bool[Tensor, " N"], *, overwr
         reason = error.strerror or error
         raise ClickGSError(f"{path} cannot be written: {reason}; choose another name") from error
     return count
+
+
+def export_labels(workbench: Workbench, path: Path, rows: Bool[Tensor, " N"]) -> None:
+    """Write the objects of an exported map beside it, as NAME.labels.npz."""
+    objects = workbench.objects
+    names = {object_id: objects.get(object_id).name for object_id in objects.ids}
+    labels = Labels(
+        labels=objects.labels().cpu()[rows],
+        names=[names.get(i, "") for i in range(1, max(names, default=0) + 1)],
+        map_sha256=map_sha256(path),
+    )
+    save_labels(path.with_suffix(".labels.npz"), labels)
 
 
 def rows_of(workbench: Workbench, ids: list[int], *, invert: bool) -> Bool[Tensor, " N"]:

@@ -5,14 +5,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ros2_clickgs.config import KeyframesConfig
 from ros2_clickgs.core.clicking import PosedImage
-from ros2_clickgs.core.geometry import project
-from ros2_clickgs.core.types import Camera
+from ros2_clickgs.core.sight import order_by_sight
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,17 +48,8 @@ class Keyframes:
         The first shows it most central and nearest; each further one looks along the line of sight
         that is farthest from all before it.
         """
-        inside = [frame for frame in self._frames if _centrality(frame.posed.camera, point) > 0]
-        if not inside:
-            return []
-        sights = torch.stack([_line_of_sight(frame.posed.camera, point) for frame in inside])
-        best = max(range(len(inside)), key=lambda i: _centrality(inside[i].posed.camera, point))
-        order, closeness = [best], sights @ sights[best]
-        while len(order) < len(inside):
-            closeness[order] = torch.inf
-            order.append(int(closeness.argmin()))
-            closeness = torch.maximum(closeness, sights @ sights[order[-1]])
-        return [inside[i] for i in order]
+        order = order_by_sight([frame.posed.camera for frame in self._frames], point)
+        return [self._frames[i] for i in order]
 
     def _is_like(self, old: Frame, new: Frame) -> bool:
         a, b = old.posed.camera, new.posed.camera
@@ -71,16 +60,3 @@ class Keyframes:
         angle_deg = math.degrees(math.acos(min(1.0, max(-1.0, cos))))
         limit = self._config
         return distance_m < limit.min_distance_m and angle_deg < limit.min_angle_deg
-
-
-def _centrality(camera: Camera, point: Float[Tensor, "3"]) -> float:
-    """Return how well a camera shows a point: 0 = outside, more = more central and nearer."""
-    u, v, depth = project(camera, point[None].double())[0].tolist()
-    if depth <= 0 or not (0 <= u < camera.width and 0 <= v < camera.height):
-        return 0.0
-    off_center = math.hypot(2 * u / camera.width - 1, 2 * v / camera.height - 1)
-    return (1.5 - off_center) / depth
-
-
-def _line_of_sight(camera: Camera, point: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
-    return torch.nn.functional.normalize(point.double() - camera.center, dim=0)

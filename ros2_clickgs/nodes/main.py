@@ -17,6 +17,7 @@ from ros2_clickgs.nodes import worker
 from ros2_clickgs.nodes.lifecycle import ClickGSNode
 from ros2_clickgs.nodes.player import PlayerNode
 from ros2_clickgs.nodes.segmenter import SegmenterNode
+from ros2_clickgs.nodes.spinning import spin
 
 THREADS = 4
 """Of the executor: inputs, services, timers and transitions of several nodes."""
@@ -90,7 +91,7 @@ def run(makers: list[Callable[[], ClickGSNode | None]], args: Sequence[str] | No
                 nodes.append(node)
                 executor.add_node(node)
                 node.start()
-        executor.spin()
+        spin(executor)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
     except ClickGSError as error:

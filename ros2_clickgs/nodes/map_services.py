@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from std_msgs.msg import Header
 
-from ros2_clickgs.errors import ClickGSError, NotFoundError
+from ros2_clickgs.errors import NotFoundError
 from ros2_clickgs.io.maps import map_sha256
 from ros2_clickgs.nodes.conversions.images import msg_from_depth, msg_from_image, msg_from_labels
-from ros2_clickgs.nodes.files import export, path_below, rows_of
+from ros2_clickgs.nodes.files import export, export_labels, path_below, rows_of
 from ros2_clickgs.nodes.inputs import Inputs
 from ros2_clickgs.nodes.pictures import Picture, picture
 from ros2_clickgs.nodes.workbench import Workbench
@@ -51,14 +51,15 @@ class MapServices:
 
     async def export_map(self, request: ExportMap.Request, response: ExportMap.Response) -> str:
         """Write the map or some of its objects to a file."""
-        if request.with_labels:
-            raise ClickGSError("labels cannot be exported yet; leave with_labels false")
         path = path_below(self.node.config.session_dir, request.path)
         ids = list(request.object_ids)
 
         def work(bench: Workbench) -> int:
             rows = rows_of(bench, ids, invert=request.invert)
-            return export(bench, path, rows, overwrite=request.overwrite)
+            count = export(bench, path, rows, overwrite=request.overwrite)
+            if request.with_labels:
+                export_labels(bench, path, rows)
+            return count
 
         response.gaussian_count = await self.node.answer(work, changes=False)
         response.path, response.map_sha256 = str(path), map_sha256(path)

@@ -117,9 +117,10 @@ class SegmenterNode(ClickGSNode):
 
     @property
     def _worker(self) -> Worker:
-        if self._active is None:
+        active = self._active
+        if active is None:
             raise ClickGSError(INACTIVE)
-        return self._active[0]
+        return active[0]
 
     def _load(self) -> Workbench:
         bench = Workbench(self.config)
@@ -137,7 +138,7 @@ class SegmenterNode(ClickGSNode):
         return result
 
     def _report(self) -> None:
-        bench, (worker, *_) = self._bench, self._active
+        bench, worker = self._bench, self._worker
         facts = {
             "map": self.config.map_path,
             "Gaussians": len(bench.rasterizer.gaussians),

@@ -2,6 +2,7 @@
 """What the worker owns: the map, the objects and votes, the 2D segmenter, the views kept."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -31,7 +32,7 @@ from ros2_clickgs.nodes.conversions.masks import LabelLayer, MaskOwner
 from ros2_clickgs.nodes.keyframes import Frame, Keyframes
 
 RENDERED_DISTANCES_M = (1.0, 0.5, 0.25)
-"""How far rendered views stand from a clicked point: the first that sees it without obstacle."""
+"""How far views stand from a point no image shows: the first that sees it without obstacle."""
 
 
 class Workbench:
@@ -205,13 +206,16 @@ class Workbench:
         images = [image for image in [first] if image] + [frame.posed for frame in frames]
         missing = max(limits.min_views - len(images), min(more_views, limits.views_per_click))
         if missing > 0:
-            images += self._rendered_views(positive, missing)
+            near = [float((image.camera.center - positive).norm()) for image in images[:1]]
+            images += self._rendered_views(positive, missing, near or RENDERED_DISTANCES_M)
         return frames, images
 
-    def _rendered_views(self, point: Float[Tensor, "3"], count: int) -> list[PosedImage]:
+    def _rendered_views(
+        self, point: Float[Tensor, "3"], count: int, distances_m: Sequence[float]
+    ) -> list[PosedImage]:
         """Return views of the map around a point; none where the map hides it all round."""
         up = torch.tensor([0.0, 0.0, 1.0])
-        for distance in RENDERED_DISTANCES_M:
+        for distance in distances_m:
             cameras = orbit_cameras(self.rasterizer, point, distance=distance, up=up, count=count)
             if cameras:
                 return [rendered_image(self.rasterizer, camera) for camera in cameras]

@@ -27,6 +27,7 @@ from ros2_clickgs.nodes.conversions.geometry import (
 from ros2_clickgs.nodes.conversions.images import msg_from_image
 from ros2_clickgs.nodes.qos import LATCHED, RELIABLE
 from ros2_clickgs.nodes.segmenter import SegmenterNode
+from ros2_clickgs.nodes.spinning import spin
 
 PATIENCE_S = 20.0
 INPUTS = {
@@ -85,7 +86,7 @@ class Robot:
 
     def _spin(self) -> None:
         try:
-            self.executor.spin()
+            spin(self.executor)
         except ExternalShutdownException:
             pass
         except Exception as error:

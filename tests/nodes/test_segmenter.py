@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clicks over real DDS: by topic, by pixel, by service; answered by objects."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -15,8 +17,10 @@ from ros2_clickgs.core.harmonics import rgb_from_sh
 from ros2_clickgs.core.rendering import render_labels
 from ros2_clickgs.io.cameras import load_views
 from ros2_clickgs.io.images import read_image
+from ros2_clickgs.io.labels import load_labels
 from ros2_clickgs.io.maps import load_map
 from ros2_clickgs.msg import Click, ObjectMaskArray
+from ros2_clickgs.nodes import workbench
 from ros2_clickgs.nodes.conversions.clouds import points_from_msg
 from ros2_clickgs.nodes.conversions.geometry import (
     msg_from_camera,
@@ -36,7 +40,7 @@ from ros2_clickgs.srv import (
     SegmentPixel,
     SegmentPoint,
 )
-from tests.nodes.conftest import BLUE_AT, RED_AT
+from tests.nodes.conftest import BLUE_AT, RED_AT, SameColor
 from tests.nodes.robot import Robot
 
 pytestmark = pytest.mark.ros
@@ -170,6 +174,9 @@ def test_files_stay_inside_the_session_dir(robot: Robot, views):
     assert len(load_map(written.path)) == red.gaussian_count == written.gaussian_count
     rest = robot.call(ExportMap, "export_map", path="r.ply", object_ids=[red.id], invert=True)
     assert rest.gaussian_count == 1996 - red.gaussian_count
+    labelled = robot.call(ExportMap, "export_map", path="all.ply", with_labels=True)
+    labels = load_labels(Path(labelled.path).with_suffix(".labels.npz"), labelled.map_sha256)
+    assert int((labels.labels == red.id).sum()) == red.gaussian_count
     again = robot.call(ExportMap, "export_map", path="r.ply")
     assert "exists" in again.message
     for path in ("../out.ply", "/tmp/out.ply", "", "a\nb.ply"):
@@ -216,3 +223,37 @@ def test_many_services_wait_while_the_worker_is_busy(robot: Robot, views):
     futures = [client.call_async(request) for _ in range(6)]
     robot.wait(lambda: all(f.done() for f in futures))
     assert sorted(f.result().object.id for f in futures) == [1, 2, 3, 4, 5, 6]
+
+
+def test_map_in_other_units_comes_out_in_metres(ros, world, tmp_path, monkeypatch):
+    monkeypatch.setattr(workbench, "make_segmenter", lambda name: SameColor())
+    quarter_turn = [0.0, 0.0, 2**-0.5, 2**-0.5]
+    parameters = {
+        "map_path": str(world / "map.ply"),
+        "session_dir": str(tmp_path),
+        "map_to_splat.scale": 2.0,
+        "map_to_splat.translation_m": [1.0, 0.0, 0.0],
+        "map_to_splat.rotation_xyzw": quarter_turn,
+    }
+    with Robot(**parameters) as robot:
+        points = [clicked((0.8, 0.6, 0.24))]
+        answer = robot.call(SegmentPoint, "segment_point", points=points)
+        assert answer.success, answer.message
+        center, size = answer.object.pose.position, answer.object.size
+        assert np.allclose((center.x, center.y, center.z), (0.8, 0.6, 0.12), atol=0.06)
+        assert 0.16 < size.x < 0.34
+        whole = robot.call(ExportMap, "export_map", path="m.ply")
+    before, after = load_map(world / "map.ply"), load_map(whole.path)
+    assert torch.allclose(before.means, after.means, atol=1e-5)
+
+
+def test_transitions_while_messages_come_in(robot: Robot, views):
+    for stamp_s in range(1, 21):
+        robot.show(views[stamp_s % len(views)], stamp_s * 10**9)
+        if stamp_s % 2:
+            robot.segmenter.trigger_deactivate()
+        else:
+            robot.segmenter.trigger_activate()
+    before = int(robot.fact("received image"))
+    robot.show(views[0], 10**11)
+    robot.wait(lambda: int(robot.fact("received image")) > before)
