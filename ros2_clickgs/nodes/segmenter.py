@@ -2,6 +2,7 @@
 """Node `segmenter`: clicks and posed images in, objects out."""
 
 import gc
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ class SegmenterNode(ClickGSNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("segmenter", SegmenterConfig, **kwargs)
         self._bench: Workbench | None = None
+        self._answer_s = 0.0
         self._active: tuple[Worker, Inputs, Services, Any] | None = None
 
     def configure(self) -> None:
@@ -132,7 +134,9 @@ class SegmenterNode(ClickGSNode):
         return bench
 
     def _change(self, change: Callable[[Workbench], T]) -> T:
+        began_s = time.monotonic()
         result = change(self._bench)
+        self._answer_s = time.monotonic() - began_s
         self.outputs.publish_objects(self._bench)
         self.outputs.map_changed(self._bench)
         return result
@@ -147,6 +151,7 @@ class SegmenterNode(ClickGSNode):
             "objects": len(bench.objects.ids),
             "keyframes": len(bench.keyframes),
             "queue": worker.queue_length(),
+            "last answer [s]": f"{self._answer_s:.2f}",
         }
         if self.outputs.is_map_awaited():
             worker.put_newest("map", Job(lambda: self.outputs.publish_map(bench)))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An executor's loop that outlives subscriptions which a transition destroys."""
 
-from rclpy.executors import Executor
 from rclpy.exceptions import InvalidHandle
+from rclpy.executors import Executor
 
 
 def spin(executor: Executor) -> None:
