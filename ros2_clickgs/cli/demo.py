@@ -144,6 +144,7 @@ def choose_targets(
 @contextmanager
 def running_nodes(map_path: Path, folder: Path, out: Path) -> Iterator[Any]:
     """Run `clickgs up` beside us; yield what raises when it has ended, and when it was started."""
+    from ros2_clickgs.io.logs import last_line, log_file
     from ros2_clickgs.nodes.main import use_shared_memory
 
     use_shared_memory()
@@ -159,15 +160,13 @@ def running_nodes(map_path: Path, folder: Path, out: Path) -> Iterator[Any]:
     ]
     command = [sys.executable, "-m", "ros2_clickgs.cli", *map(str, words)]
     say("starting the nodes: " + " ".join(["clickgs", *map(str, words)]))
-    log_path.write_text("")
-    with log_path.open("a") as log:
+    with log_file(log_path) as log:
         started = time.monotonic()
         nodes = subprocess.Popen(command, stdout=log, stderr=log)
 
         def check_alive() -> None:
             if nodes.poll() is not None:
-                last = log_path.read_text().strip().splitlines()[-1:]
-                raise ClickGSError(f"the nodes ended: {' '.join(last)}; see {log_path}")
+                raise ClickGSError(f"the nodes ended: {last_line(log_path)}; see {log_path}")
 
         try:
             yield check_alive, started

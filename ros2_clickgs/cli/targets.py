@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
 from ros2_clickgs.cli.clicks import telling_images
@@ -21,6 +21,7 @@ from ros2_clickgs.core.clicking import (
 )
 from ros2_clickgs.core.geometry import project, unproject
 from ros2_clickgs.core.object_map import ObjectMap
+from ros2_clickgs.core.rendering import render_labels
 from ros2_clickgs.core.sight import order_by_sight
 from ros2_clickgs.errors import ClickGSError, NotFoundError
 from ros2_clickgs.io.images import read_image, read_label_image
@@ -35,6 +36,8 @@ SEARCHED_VIEWS, GRID = 8, (6, 8)
 """Views, and rows and columns of pixels in each, that are tried for things that stand out."""
 AREA = (0.004, 0.12)
 """Smallest and largest share of the image that a thing may fill."""
+RING_PX = 21
+"""Window that a mask's surroundings lie in."""
 MAX_SIZE_M = 0.5
 """Longest diagonal of a thing that hands could take."""
 MAX_TRIES, TRIED_IMAGES = 40, 5
@@ -128,17 +131,23 @@ def is_agreed_on(
         found = segment_clicks(objects, segmenter, images, [click])
     except ClickGSError:
         return False
-    return found.view_count >= TRIED_IMAGES - 1 and float(found.size[0]) < MAX_SIZE_M
+    labels = torch.zeros(len(rasterizer.gaussians), dtype=torch.int32)
+    labels[found.gaussian_ids] = 1
+    u, v, _ = project(target.view.camera, target.point[None])[0].tolist()
+    is_under_click = bool(render_labels(rasterizer, target.view.camera, labels)[int(v), int(u)])
+    is_small = float(found.size[0]) < MAX_SIZE_M
+    return is_under_click and is_small and found.view_count >= TRIED_IMAGES - 1
 
 
 def candidates_in(
     rasterizer: "Rasterizer", view: "View", segmenter: "Segmenter"
 ) -> list[tuple[float, Target]]:
-    """Return things of one view; surer and nearer ones have a higher number."""
+    """Return things of one view; surer, nearer, more striking ones have a higher number."""
     from ros2_clickgs.core.segmenter import Prompt
 
     camera, depth = view.camera, rendered_image(rasterizer, view.camera).depth
-    segmenter.set_image(read_image(view.image_path, camera), depth)
+    image = read_image(view.image_path, camera)
+    segmenter.set_image(image, depth)
     rows, columns = ((np.arange(n) + 0.5) / n for n in GRID)
     clicks = [(u * camera.width, v * camera.height) for v in rows for u in columns]
     clicks = [(u, v) for u, v in clicks if depth[int(v), int(u)] > 0]
@@ -150,7 +159,8 @@ def candidates_in(
         if diagonal(camera, depth, mask.pixels) < MAX_SIZE_M:
             point = lift_pixel(rasterizer, camera, *innermost(mask.pixels))
             nearness = 1 / float(np.median(depth[mask.pixels]))
-            found.append((mask.score * nearness, Target(name="", point=point, view=view)))
+            rank = mask.score * nearness * contrast(image, mask.pixels)
+            found.append((rank, Target(name="", point=point, view=view)))
     return found
 
 
@@ -163,6 +173,12 @@ def diagonal(
     points = unproject(camera, uv, torch.from_numpy(depth[mask]))
     low, high = points.quantile(torch.tensor([0.1, 0.9]), dim=0)
     return float((high - low).norm())
+
+
+def contrast(image: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"]) -> float:
+    """Return how far a mask's mean colour is from that of its surroundings, 0 to about 400."""
+    near = cv2.dilate(mask.astype(np.uint8), np.ones((RING_PX, RING_PX), np.uint8)) > 0
+    return float(np.linalg.norm(image[mask].mean(0) - image[near & ~mask].mean(0)))
 
 
 def is_whole(mask: Bool[np.ndarray, "H W"]) -> bool:
