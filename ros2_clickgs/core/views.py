@@ -9,15 +9,15 @@ from torch import Tensor
 
 from ros2_clickgs.core.geometry import look_at
 from ros2_clickgs.core.rasterizer import Rasterizer
-from ros2_clickgs.core.rendering import render
+from ros2_clickgs.core.sight import transmittances
 from ros2_clickgs.core.types import Camera
 
 CANDIDATES = 60
 """Directions tried on the sphere around the point."""
-PROBE_PX = 33
-"""Side of the small picture that tells whether a candidate sees the point."""
-DEPTH_TOLERANCE = 0.05
-"""How far in front of the point the map may begin, as a share of the distance."""
+OWN_SURFACE = 0.02
+"""What lies this near to the point, as a share of the distance, does not hide it."""
+SEEN = 0.5
+"""Light that must pass from the point to a camera that sees it."""
 
 
 def pinhole(
@@ -54,14 +54,10 @@ def orbit_cameras(
         where the map hides the point.
     """
     up = torch.nn.functional.normalize(up.double(), dim=0)
-    seeing = []
-    for direction in sphere(CANDIDATES):
-        pose = look_at(point.double() + distance * direction, point.double(), up)
-        probe = pinhole(pose, PROBE_PX, PROBE_PX, fov_deg=20.0)
-        center = render(rasterizer, probe).depth[PROBE_PX // 2, PROBE_PX // 2]
-        if abs(float(center) - distance) < DEPTH_TOLERANCE * distance:
-            seeing.append(direction)
-    chosen = spread(seeing, up, count)
+    point, directions = point.double(), sphere(CANDIDATES)
+    eyes = point + distance * directions
+    passed = transmittances(rasterizer.gaussians, point, eyes, OWN_SURFACE * distance).cpu()
+    chosen = spread(directions[passed > SEEN], up, count)
     return [pinhole(look_at(point + distance * d, point, up), width, height) for d in chosen]
 
 
@@ -73,14 +69,15 @@ def sphere(count: int) -> Float[Tensor, "C 3"]:
     return torch.stack([radius * torch.cos(angle), radius * torch.sin(angle), z], -1)
 
 
-def spread(directions: list[Tensor], first: Tensor, count: int) -> list[Tensor]:
-    """Pick up to count directions, the one nearest to `first`, then always the farthest from all."""
-    if not directions:
-        return []
-    pool = torch.stack(directions)
-    picked = [int((pool @ first).argmax())]
-    closeness = pool @ pool[picked[0]]
-    while len(picked) < min(count, len(pool)):
+def spread(
+    directions: Float[Tensor, "C 3"], first: Float[Tensor, "3"], count: int
+) -> Float[Tensor, "V 3"]:
+    """Pick up to count unit vectors: the nearest to `first`, then always the farthest from all."""
+    if len(directions) == 0:
+        return directions
+    picked = [int((directions @ first).argmax())]
+    closeness = directions @ directions[picked[0]]
+    while len(picked) < min(count, len(directions)):
         picked.append(int(closeness.argmin()))
-        closeness = torch.maximum(closeness, pool @ pool[picked[-1]])
-    return [pool[i] for i in picked]
+        closeness = torch.maximum(closeness, directions @ directions[picked[-1]])
+    return directions[picked]

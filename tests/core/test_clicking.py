@@ -8,6 +8,7 @@ from ros2_clickgs.core.clicking import Click, lift_pixel, rendered_image, segmen
 from ros2_clickgs.core.geometry import project
 from ros2_clickgs.core.object_map import ObjectMap
 from ros2_clickgs.core.segmenter import Mask
+from ros2_clickgs.core.sight import transmittances
 from ros2_clickgs.core.views import orbit_cameras
 from ros2_clickgs.errors import ClickGSError, NotFoundError
 from tests.core.blobs import BLOB_COUNT, TrueSegmenter, blob_camera, blob_map
@@ -95,3 +96,13 @@ def test_clicks_that_cannot_be_answered_say_why(rasterizer, images):
     with pytest.raises(NotFoundError, match="no Gaussians under the clicks"):
         segment_clicks(object_map, Blind(), images, [Click(RED_FRONT)])
     assert object_map.ids == []
+
+
+def test_light_passes_as_the_renderer_says(rasterizer):
+    eyes = [blob_camera(angle).center for angle in (0.0, 0.5, 1.5, 3.0)]
+    passed = transmittances(rasterizer.gaussians, RED_FRONT, torch.stack(eyes), near=0.03)
+    assert passed[0] > 0.99
+    assert passed[1] > 0.99
+    assert passed[3] < 0.05
+    green_behind = torch.stack([RED_FRONT + torch.tensor([2.0, 0.4, 0])])
+    assert transmittances(rasterizer.gaussians, RED_FRONT, green_behind, near=0.03) < 0.05
