@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CLICKED = ("mug", "cereal_box", "hammer")
 """Things of the built-in scene."""
 START_TIMEOUT_S, IMAGE_TIMEOUT_S, CLICK_TIMEOUT_S = 240.0, 60.0, 180.0
-LAP = 60
+LAP = 120
 """Images that are waited for before the first click, or as many as there are."""
 EVERY = 3
 """The built-in scene is shown from each k-th of its cameras."""

@@ -38,10 +38,12 @@ AREA = (0.004, 0.12)
 """Smallest and largest share of the image that a thing may fill."""
 RING_PX = 21
 """Window that a mask's surroundings lie in."""
+STRIKING = 60.0
+"""Contrast beyond which a thing stands out no more."""
 MAX_SIZE_M = 0.5
 """Longest diagonal of a thing that hands could take."""
-MAX_TRIES, TRIED_IMAGES = 40, 5
-"""Things that are tried, and images that each is tried in."""
+MAX_TRIES, TRIED_IMAGES, AGREEING = 25, 8, 5
+"""Things that are tried, images that each is tried in, and how many of those must agree."""
 APART_M = 0.25
 """Two things lie at least this far apart."""
 
@@ -136,7 +138,7 @@ def is_agreed_on(
     u, v, _ = project(target.view.camera, target.point[None])[0].tolist()
     is_under_click = bool(render_labels(rasterizer, target.view.camera, labels)[int(v), int(u)])
     is_small = float(found.size[0]) < MAX_SIZE_M
-    return is_under_click and is_small and found.view_count >= TRIED_IMAGES - 1
+    return is_under_click and is_small and found.view_count >= AGREEING
 
 
 def candidates_in(
@@ -159,7 +161,7 @@ def candidates_in(
         if diagonal(camera, depth, mask.pixels) < MAX_SIZE_M:
             point = lift_pixel(rasterizer, camera, *innermost(mask.pixels))
             nearness = 1 / float(np.median(depth[mask.pixels]))
-            rank = mask.score * nearness * contrast(image, mask.pixels)
+            rank = mask.score * nearness * min(contrast(image, mask.pixels), STRIKING)
             found.append((rank, Target(name="", point=point, view=view)))
     return found
 
