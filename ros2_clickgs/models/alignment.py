@@ -7,7 +7,7 @@ from jaxtyping import Float32
 
 from ros2_clickgs.models import cues
 
-REACH_PX = 12
+REACH_PX = 20
 """Largest shift looked for."""
 LEAST_GAIN = 1.02
 """How much better the edges must agree before depth is moved at all."""
@@ -29,10 +29,10 @@ def best_shift(
 ) -> tuple[int, int]:
     """Return the (du, dv) in px by which depth should move; (0, 0) unless it clearly helps."""
     known = cv2.erode((inverse_depth > 0).astype(np.uint8), np.ones((9, 9)))
-    creases = cues.concave_creases(cues.fill(inverse_depth)) * known
+    jumps = np.minimum(cues.depth_jumps(cues.fill(inverse_depth)), 0.02) * known
     inner = np.s_[REACH_PX:-REACH_PX, REACH_PX:-REACH_PX]
     color = np.ascontiguousarray(np.minimum(color_edges, 8)[inner])
-    agreement = cv2.matchTemplate(cv2.GaussianBlur(creases, (0, 0), 2), color, cv2.TM_CCORR)
+    agreement = cv2.matchTemplate(cv2.GaussianBlur(jumps, (0, 0), 2), color, cv2.TM_CCORR)
     v, u = np.unravel_index(agreement.argmax(), agreement.shape)
     if agreement[v, u] <= LEAST_GAIN * agreement[REACH_PX, REACH_PX]:
         return 0, 0

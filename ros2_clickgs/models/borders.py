@@ -37,7 +37,7 @@ def snap_to_colors(
     snapped = np.zeros_like(mask)
     found = (trimap & 1).astype(np.float32)
     snapped[window] = cv2.resize(found, inside.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
-    return snapped
+    return snapped if snapped.sum() > 0.5 * mask.sum() else mask
 
 
 def window_around(mask: Bool[np.ndarray, "H W"], margin_px: int) -> tuple[slice, slice]:

@@ -6,26 +6,23 @@ from jaxtyping import Bool, Float, Int
 
 from ros2_clickgs.models.hierarchy import RegionTree
 
-CONTRAST_CAP, CONTRAST_FLOOR = 4.0, 0.13
-"""Separations above the cap count as the cap; a region's own one counts by this share."""
-LEAST_SHARE, LEAST_POWER, TYPICAL_SHARE = 0.009, 0.04, 0.17
-"""Things fill little of an image: the prior (a / LEAST_SHARE)^LEAST_POWER exp(-a / TYPICAL_SHARE)."""
+CONTRAST_CAP = 6.0
+"""Separations above this are all the same."""
+TYPICAL_SHARE = 0.1
+"""Things fill little of an image: a share a of it counts exp(-a / TYPICAL_SHARE)."""
 SPLIT_COST_PX = 20.0
 """Pixels of a soft mask that must be gained before a region is cut into its parts."""
 
 
 def distinctness(tree: RegionTree, areas: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
-    """Return how much each region looks like a thing: well apart from what is around it, and closed.
+    """Return how much each region looks like a thing: small, and well apart from what is around it.
 
     Args:
         tree: nested regions.
         areas: pixels of each region; the root's are the image's.
     """
     heights = np.minimum(tree.heights, CONTRAST_CAP)
-    contrast = (heights[tree.parents] - CONTRAST_FLOOR * heights) / CONTRAST_CAP
-    share = areas / areas[-1]
-    prior = np.minimum(share / LEAST_SHARE, 1) ** LEAST_POWER * np.exp(-share / TYPICAL_SHARE)
-    return contrast * prior
+    return heights[tree.parents] / CONTRAST_CAP * np.exp(-areas / areas[-1] / TYPICAL_SHARE)
 
 
 def choose_regions(

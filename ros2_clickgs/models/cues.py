@@ -57,7 +57,7 @@ def concave_creases(filled: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "
     ]
     relative = np.maximum(np.maximum(*bends), 0) / np.maximum(filled, 1e-6)
     noise = 4 * np.median(relative[relative > 0]) if (relative > 0).any() else 0
-    return np.minimum(cv2.dilate(relative, np.ones((3, 3))) / max(CREASE_FLOOR, noise), 3)
+    return np.minimum(cv2.dilate(relative, np.ones((5, 5))) / max(CREASE_FLOOR, noise), 3)
 
 
 def depth_jumps(filled: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:

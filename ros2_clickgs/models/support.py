@@ -4,11 +4,14 @@
 A pinhole sees a plane as an affine inverse depth, 1/z = a u + b v + c, whatever its focal length.
 """
 
+import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
 CELL_PX = 32
 """Side of the squares whose fits are the candidates."""
+STRIDE = 4
+"""Every so many pixels vote."""
 
 
 def fit_affine(
@@ -46,7 +49,7 @@ def evaluate_affine(
 
 
 def find_planes(
-    inverse_depth: Float[np.ndarray, "H W"], count: int = 5, least_share: float = 0.04
+    inverse_depth: Float[np.ndarray, "H W"], count: int = 5, least_share: float = 0.03
 ) -> tuple[Float[np.ndarray, "K 3"], Float[np.ndarray, " K"]]:
     """Return the largest planes, best first, and their tolerances (relative residual).
 
@@ -58,19 +61,22 @@ def find_planes(
         count: at most so many planes.
         least_share: share of the known pixels that a plane must hold.
     """
-    v, u = (x[::4].astype(float) for x in np.nonzero(inverse_depth > 0))
-    depth = inverse_depth[v.astype(int), u.astype(int)].astype(float)
-    candidates, free = _square_fits(inverse_depth), np.ones(len(depth), bool)
+    depth = inverse_depth[::STRIDE, ::STRIDE].astype(float)
+    v, u = np.indices(depth.shape) * STRIDE
+    known = depth > 0
+    candidates, free = _square_fits(inverse_depth), known.copy()
     planes, tolerances = [], []
-    for _ in range(count):
-        if free.sum() < 50 or not len(candidates):
+    for _ in range(count if len(candidates) else 0):
+        if free.sum() < 50:
             break
-        plane, tolerance, near = _best_plane(candidates, u[free], v[free], depth[free])
-        if near.sum() < least_share * len(depth):
+        plane, tolerance = _best_plane(candidates, u[free], v[free], depth[free])
+        residual = np.abs(evaluate_affine(plane, u, v) / np.maximum(depth, 1e-6) - 1)
+        solid = cv2.erode((free & (residual < tolerance)).astype(np.uint8), np.ones((3, 3)))
+        if solid.sum() < least_share * known.sum():
             break
         planes.append(plane)
         tolerances.append(tolerance)
-        free[free] = ~near
+        free &= residual > 4 * tolerance
     return np.array(planes).reshape(-1, 3), np.array(tolerances)
 
 
@@ -87,7 +93,7 @@ def _best_plane(
     u: Float[np.ndarray, " P"],
     v: Float[np.ndarray, " P"],
     depth: Float[np.ndarray, " P"],
-) -> tuple[Float[np.ndarray, " 3"], float, Bool[np.ndarray, " P"]]:
+) -> tuple[Float[np.ndarray, " 3"], float]:
     sample = slice(None, None, max(1, len(depth) // 1000))
     ones = np.stack([u, v, np.ones_like(u)], -1)
     residuals = np.abs(candidates @ ones[sample].T / depth[sample] - 1)
@@ -98,4 +104,4 @@ def _best_plane(
         plane = np.linalg.lstsq(ones[near] * weight[:, None], depth[near] * weight, rcond=None)[0]
     residual = np.abs(ones @ plane / depth - 1)
     tolerance = float(np.clip(4 * np.median(residual[residual < 0.012]), 0.004, 0.012))
-    return plane, tolerance, residual < tolerance
+    return plane, tolerance
