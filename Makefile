@@ -14,6 +14,8 @@ SHARED_FILES := $(wildcard launch/* config/*)
 
 # A sourced environment of other ROS wheels would be inherited by our interpreter.
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+# Two OpenMP pools, torch's and numba's, share the cores: waiting threads must not spin.
+export OMP_WAIT_POLICY := PASSIVE
 # Tests and demos keep to this machine and out of each other's way.
 ISOLATED = ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1))
 PYTEST = $(ISOLATED) $(BIN)/python -m pytest

@@ -62,8 +62,10 @@ def generate_launch_description() -> LaunchDescription:
         "FASTRTPS_DEFAULT_PROFILES_FILE",
         EnvironmentVariable("FASTRTPS_DEFAULT_PROFILES_FILE", default_value=profiles),
     )
+    # OpenMP threads that wait busily starve the other processes of a robot's computer.
+    wait_idly = SetEnvironmentVariable("OMP_WAIT_POLICY", "PASSIVE")
     declared = [
         DeclareLaunchArgument(name, default_value=default, description=doc)
         for name, (default, doc) in ARGUMENTS.items()
     ]
-    return LaunchDescription([*declared, use_shared_memory, segmenter, player, rviz])
+    return LaunchDescription([*declared, use_shared_memory, wait_idly, segmenter, player, rviz])
