@@ -22,6 +22,8 @@ from ros2_clickgs.models.patches import PatchGraph, cut_into_patches
 
 WORKING_SIDE_PX = 640
 """Images are brought to this longest side."""
+PART, WHOLE = 0.8, 0.25
+"""Share of a mask in a low thing, and of the low thing in the mask, from which the thing is meant."""
 OUTSIDE_SHARE = 0.08
 """Share of a region that may lie outside the box of a prompt."""
 
@@ -134,6 +136,7 @@ def answer(view: View, prompt: Prompt) -> Mask:
     """Return the mask that a prompt means."""
     regions = chosen_regions(view, prompt)
     coarse = view.tree.members(regions)[view.graph.labels]
+    coarse = whole_low_thing(view, coarse, prompt)
     fine = snap_to_colors(view.image, coarse)
     fine = keep_prompted(view, fine, prompt)
     pixels = (
@@ -157,6 +160,20 @@ def chosen_regions(view: View, prompt: Prompt) -> list[int]:
         return choose_regions(view.tree, view.worth, positives, negatives, allowed)
     misses = view.tree.totals(np.bincount(negatives, minlength=view.tree.patch_count))
     return largest_allowed(view.tree, allowed & (misses == 0))
+
+
+def whole_low_thing(
+    view: View, mask: Bool[np.ndarray, "h w"], prompt: Prompt
+) -> Bool[np.ndarray, "h w"]:
+    """Return the low thing that a mask is a part of, such as the hammer of a head; else the mask."""
+    v, u = view.to_working(prompt.point_coords).T
+    things = np.unique(view.graph.low[v, u][prompt.point_labels])
+    if prompt.soft_mask is not None or prompt.box is not None or len(things) != 1 or not things[0]:
+        return mask
+    thing = view.graph.low == things[0]
+    if thing[v, u][~prompt.point_labels].any() or (mask & thing).sum() < PART * mask.sum():
+        return mask
+    return thing if mask.sum() > WHOLE * thing.sum() else mask
 
 
 def allowed_regions(view: View, box: Float[np.ndarray, " 4"] | None) -> Bool[np.ndarray, " R"]:

@@ -3,7 +3,7 @@
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Int, UInt8
 
 from ros2_clickgs.models.support import evaluate_affine, find_planes
 
@@ -11,6 +11,8 @@ LAB_WEIGHTS = np.float32([0.7, 1.4, 1.4])
 """Light and shadow change L more than a and b."""
 CREASE_FLOOR = 0.001
 """Least bend of the relative inverse depth, per pixel squared, that counts as a crease."""
+LOW_JUMP, LOW_SHARE = 0.003, 0.015
+"""Largest relative depth change per pixel within a low thing, and largest share of the image."""
 
 
 def weighted_lab(image: UInt8[np.ndarray, "H W 3"]) -> Float32[np.ndarray, "H W 3"]:
@@ -75,6 +77,25 @@ def plane_layers(inverse_depth: Float32[np.ndarray, "H W"]) -> Bool[np.ndarray, 
         height = 1 - evaluate_affine(plane, u, v) / np.maximum(inverse_depth, 1e-6)
         layers.append([known & (np.abs(height) <= tolerance), known & (height > tolerance)])
     return np.array(layers, bool).reshape(-1, 2, *inverse_depth.shape)
+
+
+def low_things(
+    layers: Bool[np.ndarray, "K 2 H W"], jumps: Float32[np.ndarray, "H W"]
+) -> Int[np.ndarray, "H W"]:
+    """Return a number for every pixel of small things that lie low on a plane, 0 elsewhere.
+
+    What stands out of a plane as one piece, without a depth jump within, is one thing of any colours:
+    a knife, a hammer. Tall things overlap each other in the picture, with jumps between.
+    """
+    on, before = layers[:, 0].any(0), layers[:, 1].any(0)
+    pieces = cv2.morphologyEx((before & ~on).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))
+    count, numbers, stats, _ = cv2.connectedComponentsWithStats(pieces)
+    core = cv2.erode(pieces, np.ones((7, 7))) > 0
+    inside = np.bincount(numbers[core], minlength=count)
+    jumping = np.bincount(numbers[core & (jumps > LOW_JUMP)], minlength=count)
+    low = (stats[:, cv2.CC_STAT_AREA] < LOW_SHARE * pieces.size) & (jumping <= 0.02 * inside)
+    low[0] = False
+    return np.where(low[numbers], numbers, 0)
 
 
 def _gradient(values: Float32[np.ndarray, "H W *C"]) -> list[Float32[np.ndarray, "H W *C"]]:

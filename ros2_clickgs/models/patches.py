@@ -39,6 +39,8 @@ class PatchGraph:
     """Patches that touch, smaller index first."""
     borders: Float[np.ndarray, "E 3"]
     """Sums over the touching pixel pairs: 1, exp(-colour edge), exp(-concave crease)."""
+    low: Int[np.ndarray, "H W"]
+    """Low thing that each pixel belongs to, 0 = none."""
 
 
 def cut_into_patches(
@@ -51,11 +53,13 @@ def cut_into_patches(
     inverse_depth = align_depth(inverse_depth, edges)
     filled = cues.fill(inverse_depth)
     layers = cues.plane_layers(inverse_depth)
-    labels = flood(edges + np.minimum(1000 * cues.depth_jumps(filled), 15))
+    jumps = cues.depth_jumps(filled)
+    labels = flood(edges + np.minimum(1000 * jumps, 15))
     labels = split_by_layers(labels, layers)
     pairs, borders = measure_borders(labels, edges, cues.concave_creases(filled))
     regions = measure_regions(labels, lab, layers)
-    return PatchGraph(labels=labels, regions=regions, pairs=pairs, borders=borders)
+    low = cues.low_things(layers, jumps)
+    return PatchGraph(labels=labels, regions=regions, pairs=pairs, borders=borders, low=low)
 
 
 def flood(strength: Float32[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
