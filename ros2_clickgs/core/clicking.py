@@ -14,6 +14,7 @@ from ros2_clickgs.core.objects import SegmentedObject
 from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.core.rendering import render
 from ros2_clickgs.core.segmenter import Mask, Prompt, Segmenter
+from ros2_clickgs.core.sight import is_on_surface
 from ros2_clickgs.core.types import Camera
 from ros2_clickgs.core.votes import Votes, agreement, cast_votes, decide_labels
 from ros2_clickgs.errors import ClickGSError, NotFoundError
@@ -92,11 +93,15 @@ def segment_clicks(
         name: what to call a new object.
 
     Raises:
-        ClickGSError: there is no positive click, or no image shows one.
+        ClickGSError: there is no positive click, one lies in mid-air, or no image shows one.
         NotFoundError: object_id is neither 0 nor an object; or nothing was found under the clicks.
     """
     if not any(click.positive for click in clicks):
         raise ClickGSError("no positive click given; click on the thing first")
+    for click in clicks:
+        if not is_on_surface(object_map.rasterizer.gaussians, click.point):
+            place = [round(x, 3) for x in click.point.tolist()]
+            raise ClickGSError(f"there is nothing of the map at {place} m; click on a surface of it")
     if object_id:
         object_map.get(object_id)
     views = [
