@@ -40,29 +40,36 @@ def require_gsplat() -> None:
 
 
 class GsplatRasterizer:
-    """Blending weights on a GPU; remembers how the last camera's splats fell on its tiles."""
+    """Blending weights on a GPU; remembers how the last camera's splats fell on its tiles.
+
+    Results live where the values, the image or the labels that were given live, and rows of W where
+    the map does: give CUDA tensors, and nothing is copied.
+    """
 
     def __init__(self, gaussians: Gaussians, device: str = "cuda") -> None:
         require_gsplat()
-        self.gaussians = gaussians.to(device)
-        names = ("means", "quats", "scales", "opacities")
-        self._plain = replace(
-            self.gaussians,
-            **{name: getattr(self.gaussians, name).float().contiguous() for name in names},
-        )
+        self.gaussians = gaussians
+        geometry = {
+            name: getattr(gaussians, name).to(device, torch.float32).contiguous()
+            for name in ("means", "quats", "scales", "opacities")
+        }
+        self._geometry = Gaussians(**geometry, sh=geometry["means"][:, None])
         self._last: tuple[Camera, TiledSplats] | None = None
 
     def splat(self, camera: Camera, values: Float[Tensor, "N D"]) -> Float[Tensor, "H W D"]:
         """See Rasterizer."""
         tiled = self.tiled(camera)
         chunks = self._here(values).float().split(CHANNELS_AT_ONCE, dim=-1)
-        return torch.cat([paint(tiled, camera, chunk) for chunk in chunks], dim=-1)
+        return torch.cat([paint(tiled, camera, chunk) for chunk in chunks], dim=-1).to(
+            values.device
+        )
 
     def backproject(self, camera: Camera, image: Float[Tensor, "H W D"]) -> Float[Tensor, "N D"]:
         """See Rasterizer; an image in half precision is read as it is, sums are float32."""
         from ros2_clickgs.backends import triton_votes
 
-        return triton_votes.backproject(self.tiled(camera), self._here(image))
+        credits = triton_votes.backproject(self.tiled(camera), self._here(image))
+        return credits.to(image.device)
 
     def vote(
         self, camera: Camera, label_image: Int[Tensor, "H W"], label_count: int
@@ -70,23 +77,31 @@ class GsplatRasterizer:
         """See Rasterizer."""
         from ros2_clickgs.backends import triton_votes
 
-        return triton_votes.vote(self.tiled(camera), self._here(label_image), label_count)
+        votes = triton_votes.vote(self.tiled(camera), self._here(label_image), label_count)
+        return votes.to(label_image.device)
 
     def weights(self, camera: Camera, pixels: Int[Tensor, "P 2"] | None = None) -> BlendWeights:
         """See Rasterizer."""
         from ros2_clickgs.backends import triton_weights
 
         wanted = pixel_grid(camera) if pixels is None else pixels
-        return triton_weights.weigh(self.tiled(camera), self._here(wanted))
+        rows = triton_weights.weigh(self.tiled(camera), self._here(wanted))
+        home = self.gaussians.device
+        return replace(
+            rows,
+            row_offsets=rows.row_offsets.to(home),
+            gaussian_ids=rows.gaussian_ids.to(home),
+            weights=rows.weights.to(home),
+        )
 
     def tiled(self, camera: Camera) -> TiledSplats:
         """Return how the splats fall on a camera's tiles; kept until another camera comes."""
         if self._last is None or self._last[0] is not camera:
-            self._last = (camera, tile_splats(self._plain, camera))
+            self._last = (camera, tile_splats(self._geometry, camera))
         return self._last[1]
 
     def _here(self, tensor: Tensor) -> Tensor:
-        return tensor.to(self.gaussians.device)
+        return tensor.to(self._geometry.device)
 
 
 def paint(

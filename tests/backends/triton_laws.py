@@ -124,9 +124,9 @@ def test_all_rows_of_w_paint_the_picture():
     fast, slow, camera = scene(1, 40, 9, 7)
     values = noise(1, 40, 3)
     rows = fast.weights(camera)
-    painted = rows.splat(values.to(DEVICE)).reshape(7, 9, 3)
+    painted = rows.splat(values).reshape(7, 9, 3)
     close(painted, slow.splat(camera, values))
-    close(rows.backproject(painted.flatten(0, 1)), slow.backproject(camera, painted.cpu()))
+    close(rows.backproject(painted.flatten(0, 1)), slow.backproject(camera, painted))
 
 
 def test_splat_takes_more_channels_than_gsplat_holds_at_once():
@@ -208,6 +208,20 @@ def test_an_empty_map_and_an_empty_view_get_nothing():
         assert fast.splat(camera, torch.ones(n, 3)).abs().sum() == 0
         rows = fast.weights(camera, torch.tensor([[3, 4]]))
         assert rows.row_offsets.tolist() == [0, 0]
+
+
+def test_results_live_where_what_was_given_lives():
+    fast, _, camera = scene(8, 10, 18, 9)
+    values, labels = torch.ones(10, 2), torch.zeros(9, 18, dtype=torch.int32)
+    for device in {"cpu", DEVICE}:
+        results = (
+            fast.splat(camera, values.to(device)),
+            fast.vote(camera, labels.to(device), 2),
+            fast.backproject(camera, labels[..., None].float().to(device)),
+        )
+        assert {result.device.type for result in results} == {device}
+    assert fast.gaussians.device.type == "cpu"
+    assert fast.weights(camera).weights.device.type == "cpu"
 
 
 def test_one_camera_is_projected_once(monkeypatch):
