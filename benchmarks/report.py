@@ -34,7 +34,7 @@ def _processor() -> str:
 
 
 def write_results(name: str, results: list[Row] | dict[str, object]) -> Path:
-    """Write rows, or several named sets of them, to `results/NAME-HARDWARE.json`; return its path."""
+    """Write rows, or named sets of them, to `results/NAME-HARDWARE.json`; return its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}-{hardware_name()}.json"
     content = results if isinstance(results, dict) else {"rows": results}

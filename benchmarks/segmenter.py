@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How well one click picks an object: the classical segmenter on the built-in tabletop.
 
-Every visible object of several rendered views is clicked at random pixels well inside its true mask;
-the answer is compared with that mask.
+Every visible object of several rendered views is clicked at random pixels well inside its true
+mask; the answer is compared with that mask.
+
+    python -m benchmarks.segmenter [--seeds 2 3 4] [--views 4] [--clicks 3]
 """
 
 import time
@@ -25,8 +27,8 @@ from ros2_clickgs.scenes.tabletop import make_tabletop
 class Options:
     """What to measure."""
 
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """Seeds of the scenes."""
+    seeds: tuple[int, ...] = (2, 3, 4)
+    """Seeds of the scenes; 0 and 1 were used to fit the segmenter."""
     views: int = 4
     """Views of each scene, spread over its walk."""
     clicks: int = 3

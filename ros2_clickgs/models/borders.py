@@ -18,8 +18,9 @@ def snap_to_colors(
 ) -> Bool[np.ndarray, "H W"]:
     """Return the mask with its outline moved a little, to where the colours part.
 
-    GrabCut (Rother et al. 2004) with its colours learnt from the mask and from a ring around it; only a
-    band along the outline may change, narrower for thin things.
+    GrabCut (Rother et al. 2004), its colours learnt from the mask and from a ring around it; only
+    a band along the outline may change, narrower for thin things. A mask that would lose more than
+    half stays as it is.
     """
     thickness_px = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5).max()
     reach_px = int(np.clip(REACH * thickness_px, *REACH_BOUNDS_PX))
@@ -48,7 +49,7 @@ def window_around(mask: Bool[np.ndarray, "H W"], margin_px: int) -> tuple[slice,
 
 
 def band(inside: UInt8[np.ndarray, "H W"], reach_px: int) -> UInt8[np.ndarray, "H W"]:
-    """Return GrabCut's trimap: certain but for a band of `reach_px` on both sides of the outline."""
+    """Return GrabCut's trimap: certain but for `reach_px` on both sides of the outline."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach_px + 1,) * 2)
     trimap = np.where(inside > 0, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     trimap[cv2.erode(inside, disc) > 0] = cv2.GC_FGD

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pixel tells of borders: colour edges, depth jumps, concave creases, height over planes."""
+"""What pixels tell of borders: colour edges, depth jumps, concave creases, planes."""
 
 import cv2
 import numpy as np
@@ -11,6 +11,8 @@ LAB_WEIGHTS = np.float32([0.7, 1.4, 1.4])
 """Light and shadow change L more than a and b."""
 CREASE_FLOOR = 0.001
 """Least bend of the relative inverse depth, per pixel squared, that counts as a crease."""
+NOISE = 7
+"""Bends of less than so many medians are noise."""
 LOW_JUMP, LOW_SHARE = 0.003, 0.015
 """Largest relative depth change per pixel within a low thing, and largest share of the image."""
 
@@ -47,23 +49,25 @@ def fill(inverse_depth: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"
     return values[nearest]
 
 
-def concave_creases(filled: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
-    """Return how strongly the surface bends towards the camera, in units of what noise does, up to 3.
+def concave_creases(inverse_depth: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
+    """Return how strongly the surface bends towards the camera: 0 .. 3, and 0 where unknown.
 
-    Inverse depth is affine on a plane, so its second difference is 0 there, negative on convex edges
-    (inside one thing, mostly) and positive where one thing stands on or before another (Stein et al.
-    2014, object partitioning using local convexity).
+    Inverse depth is affine on a plane, so its second difference is 0 there, negative on convex
+    edges (mostly inside one thing), positive where one thing stands on or before another (Stein et
+    al. 2014, object partitioning using local convexity).
     """
-    bends = [
-        cv2.Sobel(filled, cv2.CV_32F, *order, ksize=3, scale=0.25) for order in ((2, 0), (0, 2))
-    ]
+    filled = fill(inverse_depth)
+    bends = [cv2.Sobel(filled, cv2.CV_32F, *o, ksize=3, scale=0.25) for o in ((2, 0), (0, 2))]
     relative = np.maximum(np.maximum(*bends), 0) / np.maximum(filled, 1e-6)
-    noise = 4 * np.median(relative[relative > 0]) if (relative > 0).any() else 0
-    return np.minimum(cv2.dilate(relative, np.ones((5, 5))) / max(CREASE_FLOOR, noise), 3)
+    noise = NOISE * np.median(relative[relative > 0]) if (relative > 0).any() else 0
+    known = cv2.erode((inverse_depth > 0).astype(np.uint8), np.ones((3, 3)))
+    near = cv2.dilate(relative, np.ones((5, 5)))
+    return known * np.minimum(near / max(CREASE_FLOOR, noise), 3)
 
 
-def depth_jumps(filled: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
+def depth_jumps(inverse_depth: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
     """Return the relative depth change per pixel beyond the slope of the surface around."""
+    filled = fill(inverse_depth)
     slope = np.hypot(*_gradient(filled)) / np.maximum(filled, 1e-6)
     return cv2.morphologyEx(slope, cv2.MORPH_TOPHAT, np.ones((9, 9)))
 
@@ -84,8 +88,8 @@ def low_things(
 ) -> Int[np.ndarray, "H W"]:
     """Return a number for every pixel of small things that lie low on a plane, 0 elsewhere.
 
-    What stands out of a plane as one piece, without a depth jump within, is one thing of any colours:
-    a knife, a hammer. Tall things overlap each other in the picture, with jumps between.
+    What stands out of a plane as one piece, without a depth jump within, is one thing of any
+    colours: a knife, a hammer. Tall things overlap in the picture, with jumps between.
     """
     on, before = layers[:, 0].any(0), layers[:, 1].any(0)
     pieces = cv2.morphologyEx((before & ~on).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3)))

@@ -14,11 +14,11 @@ from ros2_clickgs.models.patches import PatchGraph
 LEVELS = np.append(np.geomspace(0.05, 12, 45), np.inf)
 """Separations at which regions merge, smallest first; at the last one everything does."""
 CREASE, EDGE, COLOR, STANDING = 2.0, 0.82, 2.45, 4.1
-"""What each cue counts; fitted, as all numbers here, on built-in scenes and real kitchen frames."""
+"""What each cue counts; fitted, as the numbers below, on built-in scenes and real frames."""
 EDGE_CAP, COLOR_CAP = 3.4, 3.5
 """Stronger edges and colour differences count as these."""
 SHARED_DISCOUNT, ENCLOSED_DISCOUNT = 0.75, 0.36
-"""How much less colour counts between regions before one plane; all cues, if one encloses the other."""
+"""How much less colour counts between regions before one plane, and all if one encloses."""
 CRUMB_PX = 57
 """Regions around this size and smaller merge early."""
 
@@ -66,8 +66,8 @@ def separation(
 ) -> Float[np.ndarray, " E"]:
     """Return how much speaks against two neighbours being one thing.
 
-    A border is as strong as its open part is short: -log of the mean of exp(-strength). Colour counts
-    less between two regions that stand before the same plane: a hammer's head and handle.
+    A border is as strong as its open part is short: -log of the mean of exp(-strength). Colour
+    counts less between two regions that stand before the same plane: a hammer's head and handle.
     """
     length, color_open, depth_open = borders.T
     edge = np.minimum(closedness(color_open, length), EDGE_CAP)
@@ -112,7 +112,7 @@ def color_distance(
 def standing(
     first: Float[np.ndarray, "E F"], second: Float[np.ndarray, "E F"]
 ) -> tuple[Float[np.ndarray, " E"], Float[np.ndarray, " E"]]:
-    """Return how much one lies in a plane and the other before it, and both before the same plane."""
+    """Return how much one lies in a plane and the other before it, and both before one."""
     on_a, on_b = (x[:, patches.ON] / x[:, :1] for x in (first, second))
     before_a, before_b = (x[:, patches.BEFORE] / x[:, :1] for x in (first, second))
     apart = np.maximum(on_a * before_b, on_b * before_a).max(-1, initial=0)
@@ -120,7 +120,7 @@ def standing(
 
 
 def grow_tree(graph: PatchGraph) -> RegionTree:
-    """Merge level by level: up to each separation, every region joins its most similar neighbour."""
+    """Merge level by level: up to each separation, every region joins its nearest neighbour."""
     count = len(graph.regions)
     ids, regions, pairs, borders = np.arange(count), graph.regions, graph.pairs, graph.borders
     parents, heights = np.arange(2 * count), np.zeros(2 * count)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An image cut into small patches along its edges, and what lies between two neighbours.
 
-All measurements are sums over pixels or over touching pixel pairs, so that those of a merged region
-are the sums of its parts.
+All measurements are sums over pixels or over touching pixel pairs, so that those of a merged
+region are the sums of its parts.
 """
 
 from dataclasses import dataclass
@@ -39,6 +39,8 @@ class PatchGraph:
     """Patches that touch, smaller index first."""
     borders: Float[np.ndarray, "E 3"]
     """Sums over the touching pixel pairs: 1, exp(-colour edge), exp(-concave crease)."""
+    edges: Float32[np.ndarray, "H W"]
+    """Colour difference per pixel."""
     low: Int[np.ndarray, "H W"]
     """Low thing that each pixel belongs to, 0 = none."""
 
@@ -46,20 +48,21 @@ class PatchGraph:
 def cut_into_patches(
     image: UInt8[np.ndarray, "H W 3"], depth: Float32[np.ndarray, "H W"] | None
 ) -> PatchGraph:
-    """Return the patches of an RGB image with depth (m; 0 = unknown; None = unknown everywhere)."""
+    """Return the patches of an RGB image with depth (m; 0 = unknown; None = all unknown)."""
     lab = cues.weighted_lab(image)
     edges = cues.color_edges(lab)
     inverse_depth = cues.invert(np.zeros(edges.shape, np.float32) if depth is None else depth)
     inverse_depth = align_depth(inverse_depth, edges)
-    filled = cues.fill(inverse_depth)
     layers = cues.plane_layers(inverse_depth)
-    jumps = cues.depth_jumps(filled)
+    jumps = cues.depth_jumps(inverse_depth)
     labels = flood(edges + np.minimum(1000 * jumps, 15))
     labels = split_by_layers(labels, layers)
-    pairs, borders = measure_borders(labels, edges, cues.concave_creases(filled))
+    pairs, borders = measure_borders(labels, edges, cues.concave_creases(inverse_depth))
     regions = measure_regions(labels, lab, layers)
     low = cues.low_things(layers, jumps)
-    return PatchGraph(labels=labels, regions=regions, pairs=pairs, borders=borders, low=low)
+    return PatchGraph(
+        labels=labels, regions=regions, pairs=pairs, borders=borders, edges=edges, low=low
+    )
 
 
 def flood(strength: Float32[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:

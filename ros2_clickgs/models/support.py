@@ -17,7 +17,7 @@ STRIDE = 4
 def fit_affine(
     labels: Int[np.ndarray, "H W"], inverse_depth: Float[np.ndarray, "H W"], count: int
 ) -> Float[np.ndarray, "L 3"]:
-    """Return (a, b, c) of 1/z = a u + b v + c for every label, by least squares; NaN if too few pixels.
+    """Return (a, b, c) of 1/z = a u + b v + c for every label; NaN with too few pixels.
 
     Args:
         labels: region of each pixel, 0 .. count - 1.

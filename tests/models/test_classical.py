@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Laws of the click segmenter, on pictures made here."""
 
+import functools
+
 import cv2
 import numpy as np
 import pytest
@@ -57,10 +59,16 @@ def segmenter() -> ClassicalSegmenter:
     return ClassicalSegmenter()
 
 
-@pytest.fixture
-def two_discs(segmenter: ClassicalSegmenter) -> ClassicalSegmenter:
+@functools.cache
+def segmenter_of_two_discs() -> ClassicalSegmenter:
+    segmenter = ClassicalSegmenter()
     segmenter.set_image(picture((disc(45, 60, 20), YELLOW), (disc(115, 60, 15), RED)))
     return segmenter
+
+
+@pytest.fixture
+def two_discs() -> ClassicalSegmenter:
+    return segmenter_of_two_discs()
 
 
 def test_nothing_to_predict_without_an_image(segmenter: ClassicalSegmenter) -> None:
@@ -138,8 +146,7 @@ def test_a_print_does_not_split_a_standing_thing(segmenter: ClassicalSegmenter) 
     positive_count=st.integers(1, 6),
 )
 def test_every_click_is_obeyed(points: list[tuple[int, int]], positive_count: int) -> None:
-    segmenter = ClassicalSegmenter()
-    segmenter.set_image(picture((disc(45, 60, 20), YELLOW), (disc(115, 60, 15), RED)))
+    segmenter = segmenter_of_two_discs()
     centers = [(u + 0.5, v + 0.5) for u, v in points]
     prompt = clicks(centers[:positive_count], centers[positive_count:])
     (mask,) = segmenter.predict([prompt])

@@ -15,14 +15,18 @@ SPLIT_COST_PX = 20.0
 
 
 def distinctness(tree: RegionTree, areas: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
-    """Return how much each region looks like a thing: small, and well apart from what is around it.
+    """Return how much each region looks like a thing: small, and well apart from the rest.
 
     Args:
         tree: nested regions.
         areas: pixels of each region; the root's are the image's.
     """
-    heights = np.minimum(tree.heights, CONTRAST_CAP)
-    return heights[tree.parents] / CONTRAST_CAP * np.exp(-areas / areas[-1] / TYPICAL_SHARE)
+    return contrast(tree) * np.exp(-areas / areas[-1] / TYPICAL_SHARE)
+
+
+def contrast(tree: RegionTree) -> Float[np.ndarray, " R"]:
+    """Return how far each region is from its nearest neighbour, in [0, 1]."""
+    return np.minimum(tree.heights, CONTRAST_CAP)[tree.parents] / CONTRAST_CAP
 
 
 def choose_regions(
@@ -34,7 +38,7 @@ def choose_regions(
 ) -> list[int]:
     """Return the best allowed region around every positive patch that holds no negative one.
 
-    A region that holds several of the positives counts more; a positive patch itself is always allowed.
+    A region that holds several of the positives counts more; a positive patch is always allowed.
     """
     hits, misses = (
         tree.totals(np.bincount(x, minlength=tree.patch_count)) for x in (positives, negatives)
