@@ -45,6 +45,13 @@ class MapMismatchError(ClickGSError, ValueError):
         )
 
 
+class SessionInUseError(ClickGSError, RuntimeError):
+    """Another process has the session."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{path} is in use by another process; end that, or name another session")
+
+
 class TransformError(ClickGSError, LookupError):
     """No pose is known for a stamp, or a pose is not a rigid transform."""
 

@@ -15,6 +15,7 @@ from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.core.rendering import render
 from ros2_clickgs.core.segmenter import Mask, Prompt, Segmenter
 from ros2_clickgs.core.sight import is_on_surface
+from ros2_clickgs.core.state import Click
 from ros2_clickgs.core.types import Camera
 from ros2_clickgs.core.votes import Votes, agreement, cast_votes, decide_labels
 from ros2_clickgs.errors import ClickGSError, NotFoundError
@@ -34,15 +35,6 @@ class PosedImage:
     """RGB."""
     depth: Float32[np.ndarray, "H W"] | None = field(default=None, repr=False)
     """The map's depth in this view, in m, 0 where there is none; rendered when first needed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Click:
-    """A point on the thing, or, if not positive, on something that is not the thing."""
-
-    point: Float[Tensor, "3"]
-    """In the map's frame, m."""
-    positive: bool = True
 
 
 def lift_pixel(rasterizer: Rasterizer, camera: Camera, u: float, v: float) -> Float[Tensor, "3"]:
@@ -101,7 +93,9 @@ def segment_clicks(
     for click in clicks:
         if not is_on_surface(object_map.rasterizer.gaussians, click.point):
             place = [round(x, 3) for x in click.point.tolist()]
-            raise ClickGSError(f"there is nothing of the map at {place} m; click on a surface of it")
+            raise ClickGSError(
+                f"there is nothing of the map at {place} m; click on a surface of it"
+            )
     if object_id:
         object_map.get(object_id)
     views = [

@@ -1,44 +1,80 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All objects of one map and the votes they rest on: the state that a session is made of."""
+"""All objects of one map and the votes they rest on: what a session is about, as it stands now."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int, Int32, Int64
 from torch import Tensor
 
+from ros2_clickgs.core import operations
 from ros2_clickgs.core.clouds import PointCloud, cloud_from_gaussians
 from ros2_clickgs.core.objects import SegmentedObject, largest_component, oriented_box
+from ros2_clickgs.core.operations import Operation
 from ros2_clickgs.core.rasterizer import Rasterizer
-from ros2_clickgs.core.types import BACKGROUND, Camera
+from ros2_clickgs.core.recipe import signed_points, sparse, stacked
+from ros2_clickgs.core.similarity import Similarity
+from ros2_clickgs.core.state import Click, State, decides_alike
+from ros2_clickgs.core.types import BACKGROUND, NEVER_SEEN, Camera, Gaussians
 from ros2_clickgs.core.votes import Votes, cast_votes, decide_labels, margins
-from ros2_clickgs.errors import NotFoundError
-
-
-@dataclass(slots=True)
-class Ballot:
-    """One object's name and what the views have said about it."""
-
-    name: str
-    votes: Votes
-    """Of this object alone: L = 1."""
-    view_points: list[Tensor] = field(default_factory=list)
-    """Optical centres of the cameras that voted, in m."""
 
 
 class ObjectMap:
-    """A map, and the things found in it. A Gaussian belongs to one object at most."""
+    """A map, and the things found in it. A Gaussian belongs to one object at most.
 
-    def __init__(self, rasterizer: Rasterizer, background_weight: float = 1.0) -> None:
+    It holds a `state` that is never written to; each method that changes something makes an
+    operation of it (operations.py), so that it can be recorded, replayed and taken back.
+    """
+
+    def __init__(
+        self,
+        rasterizer: Rasterizer,
+        background_weight: float = 1.0,
+        bind: Callable[[Gaussians], Rasterizer] | None = None,
+    ) -> None:
+        """Begin without objects.
+
+        Args:
+            rasterizer: the map.
+            background_weight: votes that an object must beat, times those against it.
+            bind: makes a rasterizer of an edited map; None takes the class of `rasterizer`.
+        """
         self.rasterizer = rasterizer
+        self.record: Callable[[Operation], None] = lambda _: None
+        """Is told of every operation."""
+        self._bind = bind or type(rasterizer)
         self._background_weight = background_weight
-        self._ballots: dict[int, Ballot] = {}
-        self._next_id = 1
+        self._state = State.of(rasterizer.gaussians)
         self._labels: Tensor | None = None
 
     @property
+    def state(self) -> State:
+        """All there is to keep; setting it takes everything back to what it was then."""
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        if state.gaussians is not self._state.gaussians:
+            self.rasterizer = self._bind(state.gaussians)
+        if not decides_alike(self._state, state):
+            self._labels = None
+        self._state = state
+
+    def replay(self, recorded: Iterable[Operation]) -> None:
+        """Let recorded operations happen again; they are not recorded anew.
+
+        Raises:
+            NotFoundError: one is about an object that does not exist then.
+        """
+        state = self._state
+        for operation in recorded:
+            state = operation(state)
+        self.state = state
+
+    @property
     def background_weight(self) -> float:
-        """Votes that an object must beat, times those against it."""
+        """Votes that an object must beat, times those against it, unless it has its own weight."""
         return self._background_weight
 
     @background_weight.setter
@@ -48,14 +84,18 @@ class ObjectMap:
     @property
     def ids(self) -> list[int]:
         """The objects there are, oldest first."""
-        return list(self._ballots)
+        return list(self._state.ballots)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Object id -> name."""
+        return {object_id: ballot.name for object_id, ballot in self._state.ballots.items()}
 
     def create(self, name: str = "") -> int:
         """Make an object without votes and return its id."""
-        object_id, self._next_id = self._next_id, self._next_id + 1
-        self._ballots[object_id] = Ballot(
-            name or f"object_{object_id}", Votes.none(1, len(self.rasterizer.gaussians))
-        )
+        object_id = self._state.next_id
+        name = name or f"object_{object_id}"
+        self._do(operations.create, object_id=object_id, name=name, revision=0)
         return object_id
 
     def integrate(self, camera: Camera, label_image: Int[Tensor, "H W"], ids: list[int]) -> None:
@@ -65,27 +105,52 @@ class ObjectMap:
             NotFoundError: an id does not exist.
             ShapeError: label image and camera disagree.
         """
-        ballots = [self._ballot(object_id) for object_id in ids]
+        for object_id in ids:
+            self._state.ballot(object_id)
         votes = cast_votes(self.rasterizer, camera, label_image, len(ids))
-        for row, ballot in enumerate(ballots):
-            ballot.votes = ballot.votes + votes[[row]]
-            ballot.view_points.append(camera.center.clone())
-        self._labels = None
+        for row, object_id in enumerate(ids):
+            self._do(
+                operations.add_votes,
+                object_id=object_id,
+                view_points=camera.center[None].clone(),
+                **sparse(votes[[row]]),
+            )
 
     def replace_votes(self, object_id: int, votes: Votes, view_points: list[Tensor]) -> None:
         """Put an object on new votes (L = 1) in place of those it had."""
-        ballot = self._ballot(object_id)
-        ballot.votes, ballot.view_points, self._labels = votes, view_points, None
+        self._do(
+            operations.replace_votes,
+            object_id=object_id,
+            view_points=stacked(view_points),
+            **sparse(votes),
+        )
+
+    def votes(self, object_id: int) -> Votes:
+        """Return what the views have said about an object (L = 1)."""
+        return self._state.ballot(object_id).votes
+
+    def clicks(self, object_id: int) -> list[Click]:
+        """Return where an object was clicked, and where it is not."""
+        return list(self._state.ballot(object_id).clicks)
+
+    def note(self, object_id: int, clicks: list[Click], voted_at_ns: int) -> None:
+        """Write down an object's clicks and the stamp of the last image that voted for it."""
+        self._do(
+            operations.note,
+            object_id=object_id,
+            voted_at_ns=voted_at_ns,
+            **signed_points(tuple(clicks)),
+        )
 
     def labels(self) -> Int32[Tensor, " N"]:
-        """Return every Gaussian's owner: an id, 0 for background, -1 where no view looked."""
+        """Return every Gaussian's owner: an id, 0 for background, -1 where unseen or deleted."""
         if self._labels is None:
             self._labels = self._decide()
         return self._labels
 
     def get(self, object_id: int) -> SegmentedObject:
         """Return an object as it stands now."""
-        ballot = self._ballot(object_id)
+        ballot = self._state.ballot(object_id)
         ids = self._members(object_id)
         pose, size = oriented_box(self.rasterizer.gaussians.means[ids].cpu())
         return SegmentedObject(
@@ -110,58 +175,119 @@ class ObjectMap:
 
     def view_points(self, object_id: int) -> Float[Tensor, "C 3"]:
         """Return the optical centres of the cameras that voted on an object, in m."""
-        points = self._ballot(object_id).view_points
-        return torch.stack(points) if points else torch.zeros(0, 3, dtype=torch.float64)
+        return self._state.ballot(object_id).view_points
 
     def remove(self, object_id: int) -> None:
         """Forget an object; its Gaussians go back to the background."""
-        self._ballot(object_id)
-        del self._ballots[object_id]
-        self._labels = None
+        self._do(operations.remove, object_id=object_id)
 
     def rename(self, object_id: int, name: str) -> None:
         """Give an object another name."""
-        self._ballot(object_id).name = name
+        self._do(operations.rename, object_id=object_id, name=name)
 
     def merge(self, kept_id: int, merged_id: int) -> None:
-        """Make two objects one: what was for either is for both, and no longer against the other."""
-        kept, merged = self._ballot(kept_id), self._ballot(merged_id)
-        votes_for = kept.votes.votes_for + merged.votes.votes_for
-        votes_against = torch.minimum(kept.votes.votes_against, merged.votes.votes_against)
-        kept.votes = Votes(votes_for=votes_for, votes_against=votes_against)
-        kept.view_points += merged.view_points
-        self.remove(merged_id)
+        """Make two objects one: votes for either are for both, and not against the other."""
+        self._do(operations.merge, kept_id=kept_id, merged_id=merged_id)
 
     def clear(self) -> None:
         """Forget all objects; ids are not used again."""
-        self._ballots, self._labels = {}, None
+        self._do(operations.clear)
 
-    def _ballot(self, object_id: int) -> Ballot:
-        if object_id not in self._ballots:
-            raise NotFoundError("object", object_id, self.ids or "none yet")
-        return self._ballots[object_id]
+    def weigh(self, object_id: int, background_weight: float) -> None:
+        """Give an object a background weight of its own; below 0: the map's."""
+        self._do(operations.weigh, object_id=object_id, background_weight=background_weight)
+
+    def remember(self, object_id: int) -> None:
+        """Begin a refinement: what the object is now can be had back by `take_back`."""
+        self._do(operations.remember, object_id=object_id)
+
+    def take_back(self, object_id: int) -> None:
+        """Take back an object's last refinement.
+
+        Raises:
+            ClickGSError: it has none.
+        """
+        self._do(operations.take_back, object_id=object_id)
+
+    def touch(self, ids: list[int]) -> None:
+        """Count a change of some objects."""
+        self._do(operations.touch, ids=torch.tensor(ids, dtype=torch.int64))
+
+    def delete(self, object_id: int) -> int:
+        """Take an object's Gaussians out of the map and forget it; return how many."""
+        rows = self._members(object_id)
+        self._do(operations.hide, object_id=object_id, rows=rows)
+        return len(rows)
+
+    def hide(self, rows: Int64[Tensor, " M"]) -> None:
+        """Take Gaussians out of the map, whose ever they are."""
+        self._do(operations.hide, object_id=0, rows=rows)
+
+    def move(self, object_id: int, similarity: Similarity) -> int:
+        """Move, turn and scale an object, its clicks and what saw it; return its Gaussians."""
+        rows = self._members(object_id)
+        self._do(
+            operations.move,
+            object_id=object_id,
+            rows=rows,
+            R=similarity.R.double(),
+            translation=similarity.translation.double(),
+            scale=float(similarity.scale),
+        )
+        return len(rows)
+
+    def recolor(self, object_id: int, rgb: Float[Tensor, "3"], mix: float) -> int:
+        """Tint an object: share `mix` of rgb, each in [0, 1]; return how many Gaussians."""
+        rows = self._members(object_id)
+        self._do(operations.recolor, object_id=object_id, rows=rows, rgb=rgb.double(), mix=mix)
+        return len(rows)
+
+    def undo(self) -> None:
+        """Take back the last edit: the map is again what it was, bit for bit.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        self._do(operations.undo)
+
+    def redo(self) -> None:
+        """Make the edit again that was taken back last.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        self._do(operations.redo)
+
+    def _do(self, function: Callable[..., State], **arguments: Any) -> None:
+        self.state = function(self._state, **arguments)
+        self.record(Operation(function.__name__, arguments))
 
     def _decide(self) -> Int32[Tensor, " N"]:
-        votes = Votes.none(0, len(self.rasterizer.gaussians))
-        if self._ballots:
-            ballots = [ballot.votes for ballot in self._ballots.values()]
+        ballots = self._state.ballots.values()
+        votes = Votes.none(0, len(self._state.hidden))
+        weights = torch.ones(len(ballots), 1)
+        if ballots:
             votes = Votes(
-                votes_for=torch.cat([v.votes_for for v in ballots]),
-                votes_against=torch.cat([v.votes_against for v in ballots]),
+                votes_for=torch.cat([ballot.votes.votes_for for ballot in ballots]),
+                votes_against=torch.cat([ballot.votes.votes_against for ballot in ballots]),
             )
-        rows = decide_labels(votes, self._background_weight)
+            own = torch.tensor([[ballot.background_weight] for ballot in ballots])
+            weights = torch.where(own < 0, self._background_weight, own)
+        rows = decide_labels(votes, weights)
+        rows[self._state.hidden] = NEVER_SEEN
         labels = rows.clone()
-        for row, object_id in enumerate(self._ballots):
+        for row, object_id in enumerate(self._state.ballots):
             members = torch.nonzero(rows == row + 1)[:, 0]
             one_piece = largest_component(
-                self.rasterizer.gaussians.means[members].cpu(), votes.votes_for[row, members].cpu()
+                self.rasterizer.gaussians.means[members].cpu(), votes.votes_for[row, members]
             )
             labels[members] = torch.where(one_piece, object_id, BACKGROUND).int()
         return labels
 
     def _members(self, object_id: int) -> Int64[Tensor, " M"]:
-        self._ballot(object_id)
+        self._state.ballot(object_id)
         return torch.nonzero(self.labels() == object_id)[:, 0]
 
     def _scores(self, object_id: int) -> Float[Tensor, " M"]:
-        return margins(self._ballot(object_id).votes)[0, self._members(object_id)].clamp(0, 1)
+        ballot = self._state.ballot(object_id)
+        return margins(ballot.votes)[0, self._members(object_id)].clamp(0, 1)

@@ -78,7 +78,9 @@ def cast_votes(
     return Votes(votes_for=votes_for, votes_against=inside.sum(1) - votes_for)
 
 
-def decide_labels(votes: Votes, background_weight: float = 1.0) -> Int32[Tensor, " N"]:
+def decide_labels(
+    votes: Votes, background_weight: float | Float[Tensor, "L 1"] = 1.0
+) -> Int32[Tensor, " N"]:
     """Decide which object owns each Gaussian.
 
     An object may own a Gaussian when for > background_weight * against (with 1: the paper's rule);
