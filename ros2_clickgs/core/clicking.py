@@ -14,14 +14,13 @@ from ros2_clickgs.core.objects import SegmentedObject
 from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.core.rendering import render
 from ros2_clickgs.core.segmenter import Mask, Prompt, Segmenter
-from ros2_clickgs.core.sight import is_on_surface
 from ros2_clickgs.core.state import Click
 from ros2_clickgs.core.types import Camera
 from ros2_clickgs.core.votes import Votes, agreement, cast_votes, decide_labels
 from ros2_clickgs.errors import ClickGSError, NotFoundError
 
-VISIBLE_TOLERANCE = 0.05
-"""How far in front of a clicked point the map's surface may lie, as a share of its depth."""
+VISIBLE_TOLERANCE = 0.07
+"""How far a clicked point may lie off the map's surface, as a share of its depth."""
 AGREEMENT = 0.5
 """IoU with what the other views say, below which a mask does not vote."""
 
@@ -85,17 +84,11 @@ def segment_clicks(
         name: what to call a new object.
 
     Raises:
-        ClickGSError: there is no positive click, one lies in mid-air, or no image shows one.
+        ClickGSError: there is no positive click, or no image shows one on a surface of the map.
         NotFoundError: object_id is neither 0 nor an object; or nothing was found under the clicks.
     """
     if not any(click.positive for click in clicks):
         raise ClickGSError("no positive click given; click on the thing first")
-    for click in clicks:
-        if not is_on_surface(object_map.rasterizer.gaussians, click.point):
-            place = [round(x, 3) for x in click.point.tolist()]
-            raise ClickGSError(
-                f"there is nothing of the map at {place} m; click on a surface of it"
-            )
     if object_id:
         object_map.get(object_id)
     views = [
@@ -103,8 +96,8 @@ def segment_clicks(
     ]
     if not views:
         raise ClickGSError(
-            f"none of {len(images)} images shows the clicked point; "
-            "move a camera to see it, or let views be rendered from the map"
+            f"none of {len(images)} images shows a surface at the clicked point; "
+            "click on a surface of the map, or move a camera to see it"
         )
     votes, voters = vote_in_agreement(object_map.rasterizer, segmenter, views)
     membership = decide_labels(votes, object_map.background_weight) > 0
@@ -134,12 +127,12 @@ def prompt_of(object_map: ObjectMap, image: PosedImage, clicks: list[Click]) -> 
 
 
 def is_visible(depth: Float32[np.ndarray, "H W"], uvz: Float[np.ndarray, "3"]) -> bool:
-    """Tell whether a projected point (px, px, m) lies in the image and on or before its surface."""
+    """Tell whether a projected point (px, px, m) lies in the image and on the surface it shows."""
     height, width = depth.shape
     if not (0 <= uvz[0] < width and 0 <= uvz[1] < height and uvz[2] > 0):
         return False
-    surface = depth[int(uvz[1]), int(uvz[0])]
-    return bool(surface == 0 or uvz[2] < surface * (1 + VISIBLE_TOLERANCE))
+    off_surface = abs(float(depth[int(uvz[1]), int(uvz[0])]) - uvz[2])
+    return bool(off_surface <= VISIBLE_TOLERANCE * uvz[2])
 
 
 def guide(

@@ -87,15 +87,6 @@ def transmittances(
     return logs.exp()
 
 
-def is_on_surface(gaussians: Gaussians, point: Float[Tensor, "3"]) -> bool:
-    """Tell whether a point (m) lies within the reach of any Gaussian."""
-    offsets = gaussians.means - point.to(gaussians.means)
-    near = offsets.norm(dim=-1) <= REACH * gaussians.scales.amax(-1)
-    axes = rotmat_from_quat_wxyz(gaussians.quats[near]) / gaussians.scales[near, None, :]
-    distances = torch.einsum("nij,ni->nj", axes, offsets[near]).norm(dim=-1)
-    return bool((distances <= REACH).any())
-
-
 def line_of_sight(camera: Camera, point: Float[Tensor, "3"]) -> Float[Tensor, "3"]:
     """Return the unit vector from the camera to a point (m)."""
     return torch.nn.functional.normalize(point.double() - camera.center, dim=0)
