@@ -56,6 +56,12 @@ def backend(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Make every test's random numbers the same each time."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """Return the folder of the real data sets, or skip."""

@@ -10,7 +10,12 @@ from torch import Tensor
 
 from ros2_clickgs.core import operations
 from ros2_clickgs.core.clouds import PointCloud, cloud_from_gaussians
-from ros2_clickgs.core.objects import SegmentedObject, largest_component, oriented_box
+from ros2_clickgs.core.objects import (
+    SegmentedObject,
+    carries_most,
+    largest_component,
+    oriented_box,
+)
 from ros2_clickgs.core.operations import Operation
 from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.core.recipe import signed_points, sparse, stacked
@@ -152,7 +157,9 @@ class ObjectMap:
         """Return an object as it stands now."""
         ballot = self._state.ballot(object_id)
         ids = self._members(object_id)
-        pose, size = oriented_box(self.rasterizer.gaussians.means[ids].cpu())
+        votes_for = ballot.votes.votes_for[0, ids].cpu()
+        bulk = ids.cpu()[carries_most(votes_for)].to(ids)
+        pose, size = oriented_box(self.rasterizer.gaussians.means[bulk].cpu())
         return SegmentedObject(
             id=object_id,
             name=ballot.name,

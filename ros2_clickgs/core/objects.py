@@ -12,10 +12,12 @@ from torch import Tensor
 
 from ros2_clickgs.core.geometry import pose_from
 
-LINK_FACTOR = 4.0
+LINK_FACTOR = 3.0
 """Two points are linked when closer than this many typical neighbour distances."""
 NEIGHBOURS = 8
 """Neighbours that make up the typical distance, and that a point needs to link others."""
+BULK = 0.99
+"""Share of an object's votes that its box has to hold: hardly visible Gaussians do not widen it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,15 @@ def oriented_box(
     axes = frames[best][:, order]
     axes[:, 2] = torch.linalg.cross(axes[:, 0], axes[:, 1])
     return pose_from(axes, center), size[best][order]
+
+
+def carries_most(weights: Float[Tensor, " P"]) -> Bool[Tensor, " P"]:
+    """Return the fewest points that together carry the share BULK of all weight."""
+    order = torch.argsort(weights, descending=True, stable=True)
+    before = weights[order].cumsum(0) - weights[order]
+    keep = torch.zeros(len(weights), dtype=torch.bool)
+    keep[order] = before < BULK * weights.sum()
+    return keep
 
 
 def principal_axes(points: Float[Tensor, "P 3"]) -> Float[Tensor, "3 3"]:
