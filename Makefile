@@ -20,7 +20,7 @@ export OMP_WAIT_POLICY := PASSIVE
 ISOLATED = ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST ROS_DOMAIN_ID=$$(($$$$ % 100 + 1))
 PYTEST = $(ISOLATED) $(BIN)/python -m pytest
 
-.PHONY: help setup system-packages demo test test-all lint bench clean
+.PHONY: help setup system-packages demo test test-all lint bench bench-gpu clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -68,6 +68,12 @@ lint: setup ## formatting, style, types, spelling
 
 bench: setup ## the figures of the README, measured here
 	$(BIN)/clickgs bench
+
+bench-gpu: setup ## votes on this machine's GPU beside gsplat's own passes; builds gsplat first
+	@$(BIN)/python -c 'import torch; torch.cuda.is_available() \
+	    or exit("bench-gpu: torch sees no CUDA device; nothing to measure")'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[gpu]" matplotlib
+	$(BIN)/python -m benchmarks.gpu
 
 clean: ## remove everything that was built, the environment included
 	rm -rf $(VENV) build install log *.egg-info demo_out

@@ -9,6 +9,7 @@ when it is imported whether it interprets. By hand:
 
 import os
 import sys
+import time
 from functools import cache
 
 import pytest
@@ -21,6 +22,7 @@ from ros2_clickgs.backends.gsplat_cuda import GsplatRasterizer, gradient
 from ros2_clickgs.backends.reference import ReferenceRasterizer
 from ros2_clickgs.core.geometry import pose_from
 from ros2_clickgs.core.types import IGNORE, Camera, Gaussians
+from ros2_clickgs.scenes.tabletop import make_tabletop
 from tests.backends import fake_gsplat
 from tests.conftest import double, random_camera, random_gaussians
 
@@ -235,3 +237,20 @@ def test_one_camera_is_projected_once(monkeypatch):
         fast.splat(camera, torch.ones(10, 1))
         fast.backproject(camera, torch.ones(20, 33, 1))
     assert len(calls) == 1
+
+
+def test_the_benchmark_runs_through_and_judges(monkeypatch, capsys):
+    from benchmarks import gpu
+
+    monkeypatch.setattr(gpu, "make_tabletop", lambda: make_tabletop(count=300))
+    plan = gpu.Plan(
+        counts=(12, 14), sizes=((4, 3), (18, 4)), labels=(1, 12), views=2, sampled_pixels=5,
+        main_count=14, device=DEVICE, repeats=1, warmups=0,
+    )  # fmt: skip
+    results = gpu.measure_all(plan, time.perf_counter())
+    assert [row["gaussians"] for row in results["votes"]] == [14] * 4 + [12] * 4
+    assert max(row["relative"] for row in results["agreement"]) < 1e-4
+    assert all(row["floor_ms"] > 0 for row in results["votes"])
+    promises = [row["promise"] for row in results["verdicts"]]
+    assert len(promises) == 6
+    assert "votes equal" in capsys.readouterr().out
