@@ -126,6 +126,11 @@ class SegmenterConfig:
     map_frame: str = param("map", "frame of the outputs (REP-105)")
     map_to_splat: MapToSplatConfig = field(default_factory=MapToSplatConfig)
     session_dir: str = param("~/.ros/clickgs", "services write files only below this folder")
+    session: str = param(
+        "auto",
+        "file in `session_dir` that keeps objects and edits over restarts; auto: one per map; "
+        "empty: none",
+    )
     backend: str = param("auto", "rasterizer", choices=("auto", "gsplat", "numba", "reference"))
     segmenter: str = param("auto", "2D segmenter", choices=("auto", "sam2", "classical"))
     background_weight: float = param(

@@ -157,6 +157,8 @@ def running_nodes(map_path: Path, folder: Path, out: Path) -> Iterator[Any]:
         "--ros-args",
         "-p",
         f"session_dir:={out}",
+        "-p",
+        'session:=""',
     ]
     command = [sys.executable, "-m", "ros2_clickgs.cli", *map(str, words)]
     say("starting the nodes: " + " ".join(["clickgs", *map(str, words)]))

@@ -2,6 +2,7 @@
 """What services write to disk, only ever below `session_dir`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool
@@ -10,7 +11,9 @@ from torch import Tensor
 from ros2_clickgs.errors import ClickGSError
 from ros2_clickgs.io.labels import Labels, save_labels
 from ros2_clickgs.io.maps import map_sha256, save_map
-from ros2_clickgs.nodes.workbench import Workbench
+
+if TYPE_CHECKING:
+    from ros2_clickgs.nodes.workbench import Workbench
 
 
 def path_below(session_dir: str, path: str) -> Path:
@@ -26,7 +29,9 @@ def path_below(session_dir: str, path: str) -> Path:
     return wanted
 
 
-def export(workbench: Workbench, path: Path, rows: Bool[Tensor, " N"], *, overwrite: bool) -> int:
+def export(
+    workbench: "Workbench", path: Path, rows: Bool[Tensor, " N"], *, overwrite: bool
+) -> int:
     """Write those Gaussians in the map file's frame; return how many.
 
     Raises:
@@ -50,10 +55,9 @@ def export(workbench: Workbench, path: Path, rows: Bool[Tensor, " N"], *, overwr
     return count
 
 
-def export_labels(workbench: Workbench, path: Path, rows: Bool[Tensor, " N"]) -> None:
+def export_labels(workbench: "Workbench", path: Path, rows: Bool[Tensor, " N"]) -> None:
     """Write the objects of an exported map beside it, as NAME.labels.npz."""
-    objects = workbench.objects
-    names = {object_id: objects.get(object_id).name for object_id in objects.ids}
+    objects, names = workbench.objects, workbench.objects.names
     labels = Labels(
         labels=objects.labels().cpu()[rows],
         names=[names.get(i, "") for i in range(1, max(names, default=0) + 1)],
@@ -62,14 +66,17 @@ def export_labels(workbench: Workbench, path: Path, rows: Bool[Tensor, " N"]) ->
     save_labels(path.with_suffix(".labels.npz"), labels)
 
 
-def rows_of(workbench: Workbench, ids: list[int], *, invert: bool) -> Bool[Tensor, " N"]:
+def rows_of(workbench: "Workbench", ids: list[int], *, invert: bool) -> Bool[Tensor, " N"]:
     """Return which Gaussians belong to any of these objects; no ids mean the whole map.
+
+    What is deleted or pruned belongs to nothing.
 
     Raises:
         NotFoundError: an id does not exist.
     """
     workbench.require(ids)
     labels = workbench.objects.labels().cpu()
+    there = ~workbench.objects.state.hidden
     if not ids:
-        return torch.full_like(labels, True, dtype=torch.bool)
-    return torch.isin(labels, torch.tensor(ids, dtype=labels.dtype)) ^ invert
+        return there
+    return (torch.isin(labels, torch.tensor(ids, dtype=labels.dtype)) ^ invert) & there

@@ -12,14 +12,14 @@ from ros2_clickgs.nodes.files import export, export_labels, path_below, rows_of
 from ros2_clickgs.nodes.inputs import Inputs
 from ros2_clickgs.nodes.pictures import Picture, picture
 from ros2_clickgs.nodes.workbench import Workbench
-from ros2_clickgs.srv import EditObject, ExportMap, RenderView
+from ros2_clickgs.srv import ExportMap, RenderView
 
 if TYPE_CHECKING:
     from ros2_clickgs.nodes.segmenter import SegmenterNode
 
 
 class MapServices:
-    """render_view, export_map, edit_object."""
+    """render_view, export_map."""
 
     def __init__(self, node: "SegmenterNode", inputs: Inputs) -> None:
         self.node = node
@@ -63,21 +63,4 @@ class MapServices:
 
         response.gaussian_count = await self.node.answer(work, changes=False)
         response.path, response.map_sha256 = str(path), map_sha256(path)
-        return f"wrote {response.gaussian_count} Gaussians to {path}"
-
-    async def edit_object(self, request: EditObject.Request, response: EditObject.Response) -> str:
-        """Write an object alone to a file; the other operations are to come."""
-        if request.operation != EditObject.Request.EXTRACT:
-            raise NotFoundError("operation", request.operation, EditObject.Request.EXTRACT)
-        name = request.path or f"object_{request.object_id}.ply"
-        path = path_below(self.node.config.session_dir, name)
-
-        def work(bench: Workbench) -> int:
-            bench.require([request.object_id])
-            rows = rows_of(bench, [request.object_id], invert=False)
-            response.object = self.node.outputs.object_msg(bench, request.object_id)
-            return export(bench, path, rows, overwrite=True)
-
-        response.gaussian_count = await self.node.answer(work, changes=False)
-        response.path = str(path)
         return f"wrote {response.gaussian_count} Gaussians to {path}"

@@ -92,7 +92,10 @@ class Outputs:
     def publish_map(self, bench: Workbench) -> None:
         """Publish the map with the objects' ids on it."""
         self._is_map_old, self._was_map_published = False, True
+        there = ~bench.objects.state.hidden
         gaussians, labels = bench.rasterizer.gaussians, bench.objects.labels()
+        if not there.all():
+            gaussians, labels = gaussians.select(there.to(gaussians.device)), labels[there]
         colors = (rgb_from_sh(gaussians.sh) * 255).round().to(torch.uint8).cpu().numpy()
         points = points_from_map(gaussians, colors, labels, self._node.config.map_cloud_points)
         header = self._header()
@@ -114,11 +117,12 @@ class Outputs:
 
     def object_msg(self, bench: Workbench, object_id: int) -> SegmentedObject:
         """Return an object's message, stamped with the last image that voted for it."""
-        stamp_ns = bench.voted_at_ns.get(object_id, 0)
+        ballot = bench.objects.state.ballot(object_id)
+        stamp_ns = ballot.voted_at_ns
         header = self._header(msg_from_nanoseconds(stamp_ns) if stamp_ns else None)
         found, cloud = bench.objects.get(object_id), bench.objects.cloud(object_id)
         msg = msg_from_object(found, cloud, header)
-        msg.revision = bench.revisions[object_id]
+        msg.revision = ballot.revision
         return msg
 
     def _header(self, stamp: Time | None = None) -> Header:

@@ -45,7 +45,7 @@ class SegmenterNode(ClickGSNode):
         timer = self.create_timer(DIAGNOSTICS_PERIOD_S, self._report)
         inputs = Inputs(self)
         self._active = (worker, inputs, Services(self, inputs), timer)
-        self.submit("map", Workbench.clear)
+        self.submit("map", lambda bench: None)
 
     def deactivate(self) -> None:
         """Unsubscribe; free the map, the objects and the 2D segmenter."""
@@ -55,14 +55,15 @@ class SegmenterNode(ClickGSNode):
             services.close()
             self.destroy_timer(timer)
             worker.stop(self.patience_s)
-        self._active = self._bench = None
+        self._active = None
+        self._let_go()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def cleanup(self) -> None:
         """Stop publishing."""
-        self._bench = None
+        self._let_go()
         self.outputs.close()
 
     def apply_live(self) -> None:
@@ -128,14 +129,21 @@ class SegmenterNode(ClickGSNode):
         bench = Workbench(self.config)
         facts = (
             f"{len(bench.rasterizer.gaussians)} Gaussians of {self.config.map_path}, "
-            f"rasterizer {type(bench.rasterizer).__name__}, segmenter {bench.segmenter.name}"
+            f"rasterizer {type(bench.rasterizer).__name__}, segmenter {bench.segmenter.name}, "
+            f"session {bench.session.path or 'none'} with {len(bench.objects.ids)} objects"
         )
         self.get_logger().info(facts)
         return bench
 
+    def _let_go(self) -> None:
+        if self._bench is not None:
+            self._bench.session.close()
+        self._bench = None
+
     def _change(self, change: Callable[[Workbench], T]) -> T:
         began_s = time.monotonic()
-        result = change(self._bench)
+        with self._bench.accepting():
+            result = change(self._bench)
         self._answer_s = time.monotonic() - began_s
         self.outputs.publish_objects(self._bench)
         self.outputs.map_changed(self._bench)
@@ -149,6 +157,7 @@ class SegmenterNode(ClickGSNode):
             "rasterizer": type(bench.rasterizer).__name__,
             "segmenter": bench.segmenter.name,
             "objects": len(bench.objects.ids),
+            "session": str(bench.session.path or "none"),
             "keyframes": len(bench.keyframes),
             "queue": worker.queue_length(),
             "last answer [s]": f"{self._answer_s:.2f}",

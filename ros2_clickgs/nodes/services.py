@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The segmenter's services on objects: convert, let the worker answer, convert."""
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from ros2_clickgs.msg import Click as ClickMsg
 from ros2_clickgs.msg import SegmentedObject
 from ros2_clickgs.nodes.conversions.geometry import nanoseconds_from_msg, point_from_msg
 from ros2_clickgs.nodes.conversions.masks import MaskOwner, msg_from_mask
+from ros2_clickgs.nodes.edit_services import EditServices
 from ros2_clickgs.nodes.inputs import Inputs
 from ros2_clickgs.nodes.map_services import MapServices
 from ros2_clickgs.nodes.pictures import seen_labels
@@ -22,11 +24,14 @@ from ros2_clickgs.nodes.workbench import Workbench
 from ros2_clickgs.srv import (
     EditObject,
     ExportMap,
+    LoadSession,
     MergeObjects,
+    PruneMap,
     Refine,
     RemoveObject,
     RenameObject,
     RenderView,
+    SaveSession,
     SegmentPixel,
     SegmentPoint,
 )
@@ -43,7 +48,7 @@ class Services:
     def __init__(self, node: "SegmenterNode", inputs: Inputs) -> None:
         self.node = node
         self._inputs = inputs
-        maps = MapServices(node, inputs)
+        maps, edits = MapServices(node, inputs), EditServices(node)
         group = ReentrantCallbackGroup()
         offered = {
             "segment_point": (SegmentPoint, self.segment_point),
@@ -53,7 +58,10 @@ class Services:
             "rename_object": (RenameObject, self.rename_object),
             "merge_objects": (MergeObjects, self.merge_objects),
             "clear": (Trigger, self.clear),
-            "edit_object": (EditObject, maps.edit_object),
+            "edit_object": (EditObject, edits.edit_object),
+            "prune_map": (PruneMap, edits.prune_map),
+            "save_session": (SaveSession, edits.save_session),
+            "load_session": (LoadSession, edits.load_session),
             "export_map": (ExportMap, maps.export_map),
             "render_view": (RenderView, maps.render_view),
         }
@@ -123,35 +131,34 @@ class Services:
         return told(response.object)
 
     async def refine(self, request: Refine.Request, response: Refine.Response) -> str:
-        """More clicks on an object, or more views of it."""
-        if request.undo or request.background_weight >= 0.0:
-            raise ClickGSError(
-                "undo and a background_weight per object are not available yet; "
-                "set the node's parameter background_weight"
-            )
-        places = [self._click(click) for click in request.clicks]
+        """More clicks on an object, more views of it, a weight of its own; or take them back."""
+        object_id, weight = request.object_id, float(request.background_weight)
+        if not weight < math.inf:
+            raise ClickGSError(f"background_weight {weight} is not finite; send a number")
+        places = [] if request.undo else [self._click(click) for click in request.clicks]
 
         def work(bench: Workbench) -> SegmentedObject:
-            clicks = [place(bench) for place in places]
-            found = bench.segment(
-                clicks, object_id=request.object_id, more_views=request.more_views
-            )
-            return self._msg(bench, found)
+            if request.undo:
+                bench.objects.take_back(object_id)
+            else:
+                clicks = [place(bench) for place in places]
+                bench.refine(object_id, clicks, weight, request.more_views)
+            return self._msg(bench, bench.objects.get(object_id))
 
-        if not request.object_id:
+        if not object_id:
             raise NotFoundError("object", 0, "those on ~/objects; segment_point makes new ones")
         response.object = await self.node.answer(work, changes=True)
         return told(response.object)
 
     async def remove_object(self, request: RemoveObject.Request, response: Any) -> str:
         """Forget an object."""
-        await self.node.answer(lambda bench: bench.remove(request.object_id), changes=True)
+        await self.node.answer(lambda bench: bench.objects.remove(request.object_id), changes=True)
         return f"object {request.object_id} is forgotten"
 
     async def rename_object(self, request: RenameObject.Request, response: Any) -> str:
         """Give an object a name."""
         object_id, name = request.object_id, request.name
-        await self.node.answer(lambda bench: bench.rename(object_id, name), changes=True)
+        await self.node.answer(lambda bench: bench.objects.rename(object_id, name), changes=True)
         return f"object {object_id} is called {name!r}"
 
     async def merge_objects(
@@ -168,10 +175,11 @@ class Services:
 
     async def clear(self, request: Trigger.Request, response: Any) -> str:
         """Forget all objects."""
-        await self.node.answer(Workbench.clear, changes=True)
+        await self.node.answer(lambda bench: bench.objects.clear(), changes=True)
         return "all objects are forgotten"
 
     def _msg(self, bench: Workbench, found: CoreObject) -> SegmentedObject:
+        bench.session.touch()
         return self.node.outputs.object_msg(bench, found.id)
 
     def _view(self, request: SegmentPixel.Request) -> Callable[[Workbench], PosedImage]:

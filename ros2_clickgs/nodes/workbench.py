@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the worker owns: the map, the objects and votes, the 2D segmenter, the views kept."""
 
-from collections import Counter
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -21,6 +22,8 @@ from ros2_clickgs.core.clicking import (
 )
 from ros2_clickgs.core.object_map import ObjectMap
 from ros2_clickgs.core.objects import SegmentedObject
+from ros2_clickgs.core.pruning import View
+from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.core.similarity import Similarity
 from ros2_clickgs.core.types import Camera
 from ros2_clickgs.core.views import orbit_cameras
@@ -30,6 +33,7 @@ from ros2_clickgs.models.choose import make_segmenter
 from ros2_clickgs.nodes.conversions.geometry import rotation_from_xyzw
 from ros2_clickgs.nodes.conversions.masks import LabelLayer, MaskOwner
 from ros2_clickgs.nodes.keyframes import Frame, Keyframes
+from ros2_clickgs.nodes.sessions import open_session
 
 RENDERED_DISTANCES_M = (1.0, 0.5, 0.25)
 """How far views stand from a point no image shows: the first that sees it without obstacle."""
@@ -52,18 +56,31 @@ class Workbench:
         self.config = config
         self.map_from_file = similarity_from(config.map_to_splat)
         self.map_sha256 = map_sha256(path)
-        gaussians = self.map_from_file(load_map(path))
-        self.rasterizer = make_rasterizer(gaussians, config.backend)
-        self.objects = ObjectMap(self.rasterizer, config.background_weight)
+        rasterizer = make_rasterizer(self.map_from_file(load_map(path)), config.backend)
+        bind = functools.partial(make_rasterizer, backend=config.backend)
+        self.objects = ObjectMap(rasterizer, config.background_weight, bind)
         self.segmenter = make_segmenter(config.segmenter)
         self.keyframes = Keyframes(config.keyframes)
         self.newest: Frame | None = None
         """The posed image that came last: a click without a stamp is meant in it."""
-        self.voted_at_ns: dict[int, int] = {}
-        """Object id -> stamp of the last image that voted for it."""
-        self.revisions: Counter[int] = Counter()
-        """Object id -> how often it has changed."""
-        self._clicks: dict[int, list[Click]] = {}
+        self.session = open_session(self.objects, config, self.map_sha256)
+
+    @property
+    def rasterizer(self) -> Rasterizer:
+        """The map with its edits."""
+        return self.objects.rasterizer
+
+    @contextmanager
+    def accepting(self) -> Iterator[None]:
+        """Let the block change the objects: wholly, and on the disk at its end, or not at all."""
+        rasterizer = self.rasterizer
+        try:
+            with self.session.change():
+                yield
+        finally:
+            if self.rasterizer is not rasterizer:
+                for frame in self._frames():
+                    frame.posed.depth = None
 
     def see(self, frame: Frame) -> None:
         """Take a posed image."""
@@ -73,13 +90,11 @@ class Workbench:
     def require(self, ids: list[int]) -> None:
         """Raise NotFoundError unless all these objects exist."""
         for object_id in ids:
-            if object_id not in self.objects.ids:
-                raise NotFoundError("object", object_id, self.objects.ids or "none yet")
+            self.objects.state.ballot(object_id)
 
     def set_weight(self, background_weight: float) -> None:
         """Decide anew which Gaussians the objects own."""
         self.objects.background_weight = background_weight
-        self.revisions.update(self.objects.ids)
 
     def newest_view(self, frame_id: str = "") -> PosedImage:
         """Return the posed image that came last.
@@ -94,7 +109,7 @@ class Workbench:
 
     def view_at(self, camera: Camera, stamp_ns: int) -> PosedImage:
         """Return the image this camera took at a stamp, if it is kept; else what it would see."""
-        for frame in [*([self.newest] if self.newest else []), *self.keyframes]:
+        for frame in self._frames():
             if frame.stamp_ns == stamp_ns and torch.equal(frame.posed.camera.K, camera.K):
                 return frame.posed
         return rendered_image(self.rasterizer, camera)
@@ -130,15 +145,15 @@ class Workbench:
             first: view to ask before all others: the one that was clicked in.
             more_views: views to render from the map in any case.
         """
-        self.require([object_id] if object_id else [])
-        all_clicks = [*self._clicks.get(object_id, []), *clicks]
+        all_clicks = [*(self.objects.clicks(object_id) if object_id else []), *clicks]
+        if object_id:
+            self.objects.remember(object_id)
         frames, images = self._views_of(all_clicks, first, more_views)
         found = segment_clicks(
             self.objects, self.segmenter, images, all_clicks, object_id=object_id, name=name
         )
-        self._clicks[found.id] = all_clicks
-        self.revisions[found.id] += 1
-        self.voted_at_ns[found.id] = max((frame.stamp_ns for frame in frames), default=0)
+        voted_at_ns = max((frame.stamp_ns for frame in frames), default=0)
+        self.objects.note(found.id, all_clicks, voted_at_ns)
         if name and found.name != name:
             self.objects.rename(found.id, name)
         return self.objects.get(found.id)
@@ -148,18 +163,8 @@ class Workbench:
         ids_of_layers = [[self._id_of(owner) for owner in layer.owners] for layer in layers]
         for layer, ids in zip(layers, ids_of_layers, strict=True):
             self.objects.integrate(camera, torch.from_numpy(layer.label_image), ids)
-            self.voted_at_ns |= dict.fromkeys(ids, stamp_ns)
-            self.revisions.update(ids)
-
-    def remove(self, object_id: int) -> None:
-        """Forget an object."""
-        self.objects.remove(object_id)
-        self._clicks.pop(object_id, None)
-
-    def rename(self, object_id: int, name: str) -> None:
-        """Give an object another name."""
-        self.objects.rename(object_id, name)
-        self.revisions[object_id] += 1
+            for object_id in ids:
+                self.objects.note(object_id, self.objects.clicks(object_id), stamp_ns)
 
     def merge(self, ids: list[int], name: str) -> SegmentedObject:
         """Make one object of several; the first keeps its id."""
@@ -167,25 +172,44 @@ class Workbench:
             raise ClickGSError(f"merging takes two or more different objects, not {ids}")
         self.require(ids)
         kept, *others = dict.fromkeys(ids)
-        self.revisions[kept] += 1
         for other in others:
             self.objects.merge(kept, other)
-            self._clicks[kept] = self._clicks.get(kept, []) + self._clicks.pop(other, [])
         if name:
             self.objects.rename(kept, name)
         return self.objects.get(kept)
 
-    def clear(self) -> None:
-        """Forget all objects."""
-        self.objects.clear()
-        self._clicks.clear()
+    def refine(
+        self, object_id: int, clicks: list[Click], background_weight: float, more_views: int
+    ) -> SegmentedObject:
+        """Improve an object: by clicks, by a weight of its own (below 0: as it is), by views."""
+        if clicks or more_views or background_weight < 0:
+            self.segment(clicks, object_id=object_id, more_views=more_views)
+        else:
+            self.objects.remember(object_id)
+        if background_weight >= 0:
+            self.objects.weigh(object_id, background_weight)
+        return self.objects.get(object_id)
+
+    def views(self) -> list[View]:
+        """Return the cameras that are kept, and their images.
+
+        Raises:
+            NotFoundError: none has come.
+        """
+        frames = {id(frame.posed): frame.posed for frame in self._frames()}
+        if not frames:
+            raise NotFoundError("image", "with a pose", "none yet; let a camera look around")
+        return [(posed.camera, posed.image) for posed in frames.values()]
+
+    def _frames(self) -> list[Frame]:
+        return [*([self.newest] if self.newest else []), *self.keyframes]
 
     def _id_of(self, owner: MaskOwner) -> int:
         if owner.object_id:
             self.require([owner.object_id])
             return owner.object_id
-        for object_id in self.objects.ids if owner.name else []:
-            if self.objects.get(object_id).name == owner.name:
+        for object_id, name in self.objects.names.items() if owner.name else []:
+            if name == owner.name:
                 return object_id
         return self.objects.create(owner.name)
 
