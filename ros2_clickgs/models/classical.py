@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A click segmenter without weights: colour edges, creases and planes make a tree of regions."""
 
+from collections import deque
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
@@ -15,6 +17,8 @@ from ros2_clickgs.models.selection import choose_regions, follow_soft_mask, larg
 
 OUTSIDE_SHARE = 0.08
 """Share of a region that may lie outside the box of a prompt."""
+REMEMBERED = 16
+"""Images that are not looked at anew when they come again, as each does for every click."""
 
 
 class ClassicalSegmenter:
@@ -24,11 +28,14 @@ class ClassicalSegmenter:
 
     def __init__(self) -> None:
         self._picture: Picture | None = None
+        self._known: deque[tuple[object, object, Picture]] = deque(maxlen=REMEMBERED)
 
     def set_image(
         self, image: UInt8[np.ndarray, "H W 3"], depth: Float32[np.ndarray, "H W"] | None = None
     ) -> None:
         """Take an RGB image, and if known its depth in m (0 = unknown), for later prompts.
+
+        Neither is copied: an array that is changed afterwards is not looked at again.
 
         Raises:
             ShapeError: the image is not HxWx3 uint8, or the depth has another size.
@@ -39,7 +46,12 @@ class ClassicalSegmenter:
             )
         if depth is not None and depth.shape != image.shape[:2]:
             raise ShapeError("depth", expected=str(image.shape[:2]), actual=depth.shape)
+        for known_image, known_depth, picture in self._known:
+            if known_image is image and known_depth is depth:
+                self._picture = picture
+                return
         self._picture = understand(image, depth)
+        self._known.append((image, depth, self._picture))
 
     def predict(self, prompts: list[Prompt]) -> list[Mask]:
         """Answer every prompt on the current image with one mask.
