@@ -15,6 +15,7 @@ from ros2_clickgs.cli.clicks import click
 from ros2_clickgs.cli.demo import demo
 from ros2_clickgs.cli.editing import delete, extract
 from ros2_clickgs.cli.maps import info, render
+from ros2_clickgs.cli.pruning import prune
 from ros2_clickgs.cli.running import bench, up
 from ros2_clickgs.cli.voting import segment
 from ros2_clickgs.errors import ClickGSError
@@ -26,6 +27,7 @@ COMMANDS = {
     "click": click,
     "extract": extract,
     "delete": delete,
+    "prune": prune,
     "build-map": build_map,
     "up": up,
     "demo": demo,
