@@ -66,12 +66,12 @@ def plot(rows: list[Row]) -> None:
         )
         for labels in dict.fromkeys(row["labels"] for row in chosen):
             ours = [row for row in chosen if row["labels"] == labels]
-            draw(axis, ours, "vote_ms", f"votes, {labels} labels", "o-")
+            draw(axis, ours, "vote_ms", f"votes, labels: {labels}", "o-")
         for name, label in (
             ("two_backward_ms", "(a) two backward passes"),
             ("one_backward_ms", "(b) one backward pass"),
             ("rgb_ms", "(c) RGB forward"),
-            ("floor_ms", "floor, votes of 1 label"),
+            ("floor_ms", "floor, labels: 1"),
         ):
             draw(
                 axis,

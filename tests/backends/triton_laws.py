@@ -10,6 +10,7 @@ when it is imported whether it interprets. By hand:
 import os
 import sys
 import time
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -28,8 +29,8 @@ from tests.conftest import double, random_camera, random_gaussians
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 DEVICE = "cpu" if INTERPRETED else "cuda"
-LAWS = settings(max_examples=6 if INTERPRETED else 50, deadline=None, derandomize=INTERPRETED)
-SEEDS, COUNTS = st.integers(0, 10_000), st.integers(1, 60)
+LAWS = settings(max_examples=4 if INTERPRETED else 50, deadline=None, derandomize=INTERPRETED)
+SEEDS, COUNTS = st.integers(0, 10_000), st.integers(1, 50)
 WIDTHS, HEIGHTS = st.integers(1, 36), st.integers(1, 36)
 
 pytest.importorskip("triton", reason="Triton is not installed")
@@ -137,10 +138,11 @@ def test_splat_takes_more_channels_than_gsplat_holds_at_once():
     close(fast.splat(camera, values), slow.splat(camera, values))
 
 
-@pytest.mark.parametrize("dtype", [torch.int16, torch.int64])
-def test_labels_may_be_large_and_of_any_integer_type(dtype):
+@pytest.mark.parametrize(
+    ("dtype", "large"), [(torch.uint8, 255), (torch.int16, 300), (torch.int64, 70_000)]
+)
+def test_labels_may_be_large_and_of_any_integer_type(dtype, large):
     fast, slow, camera = scene(3, 30, 18, 9)
-    large = 70_000 if dtype == torch.int64 else 300
     labels = torch.where(patches(3, camera, 0, 3) == 1, large, 2).to(dtype)
     votes = fast.vote(camera, labels, large + 1)
     assert votes.shape == (30, large + 1)
@@ -242,7 +244,8 @@ def test_one_camera_is_projected_once(monkeypatch):
 def test_the_benchmark_runs_through_and_judges(monkeypatch, capsys):
     from benchmarks import gpu
 
-    monkeypatch.setattr(gpu, "make_tabletop", lambda: make_tabletop(count=300))
+    base = make_tabletop(count=300)
+    monkeypatch.setattr(gpu, "make_tabletop", lambda: replace(base, cameras=base.cameras[:1]))
     plan = gpu.Plan(
         counts=(12, 14), sizes=((4, 3), (18, 4)), labels=(1, 12), views=2, sampled_pixels=5,
         main_count=14, device=DEVICE, repeats=1, warmups=0,
