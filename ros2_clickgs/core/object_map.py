@@ -13,16 +13,16 @@ from ros2_clickgs.core.clouds import PointCloud, cloud_from_gaussians
 from ros2_clickgs.core.objects import (
     SegmentedObject,
     carries_most,
-    largest_component,
     oriented_box,
 )
 from ros2_clickgs.core.operations import Operation
+from ros2_clickgs.core.owners import decides_alike, owners
 from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.core.recipe import signed_points, sparse, stacked
 from ros2_clickgs.core.similarity import Similarity
-from ros2_clickgs.core.state import Click, State, decides_alike
-from ros2_clickgs.core.types import BACKGROUND, NEVER_SEEN, Camera, Gaussians
-from ros2_clickgs.core.votes import Votes, cast_votes, decide_labels, margins
+from ros2_clickgs.core.state import Click, State
+from ros2_clickgs.core.types import Camera, Gaussians
+from ros2_clickgs.core.votes import Votes, cast_votes, margins
 
 
 class ObjectMap:
@@ -47,7 +47,7 @@ class ObjectMap:
         """
         self.rasterizer = rasterizer
         self.record: Callable[[Operation], None] = lambda _: None
-        """Is told of every operation."""
+        """Is told of every operation before it counts; what it raises prevents that."""
         self._bind = bind or type(rasterizer)
         self._background_weight = background_weight
         self._state = State.of(rasterizer.gaussians)
@@ -150,7 +150,7 @@ class ObjectMap:
     def labels(self) -> Int32[Tensor, " N"]:
         """Return every Gaussian's owner: an id, 0 for background, -1 where unseen or deleted."""
         if self._labels is None:
-            self._labels = self._decide()
+            self._labels = owners(self._state, self._background_weight)
         return self._labels
 
     def get(self, object_id: int) -> SegmentedObject:
@@ -266,30 +266,9 @@ class ObjectMap:
         self._do(operations.redo)
 
     def _do(self, function: Callable[..., State], **arguments: Any) -> None:
-        self.state = function(self._state, **arguments)
+        state = function(self._state, **arguments)
         self.record(Operation(function.__name__, arguments))
-
-    def _decide(self) -> Int32[Tensor, " N"]:
-        ballots = self._state.ballots.values()
-        votes = Votes.none(0, len(self._state.hidden))
-        weights = torch.ones(len(ballots), 1)
-        if ballots:
-            votes = Votes(
-                votes_for=torch.cat([ballot.votes.votes_for for ballot in ballots]),
-                votes_against=torch.cat([ballot.votes.votes_against for ballot in ballots]),
-            )
-            own = torch.tensor([[ballot.background_weight] for ballot in ballots])
-            weights = torch.where(own < 0, self._background_weight, own)
-        rows = decide_labels(votes, weights)
-        rows[self._state.hidden] = NEVER_SEEN
-        labels = rows.clone()
-        for row, object_id in enumerate(self._state.ballots):
-            members = torch.nonzero(rows == row + 1)[:, 0]
-            one_piece = largest_component(
-                self.rasterizer.gaussians.means[members].cpu(), votes.votes_for[row, members]
-            )
-            labels[members] = torch.where(one_piece, object_id, BACKGROUND).int()
-        return labels
+        self.state = state
 
     def _members(self, object_id: int) -> Int64[Tensor, " M"]:
         self._state.ballot(object_id)

@@ -119,14 +119,3 @@ class State:
         """Return the state without an object."""
         ballots = {i: ballot for i, ballot in self.ballots.items() if i != object_id}
         return replace(self, ballots=ballots)
-
-
-def decides_alike(one: State, other: State) -> bool:
-    """Tell whether two states have the same owners of Gaussians, without deciding them."""
-    same_map = one.hidden is other.hidden and one.gaussians.means is other.gaussians.means
-    return same_map and ballots_of(one) == ballots_of(other)
-
-
-def ballots_of(state: State) -> list[tuple[int, int, float]]:
-    """Return what decides an object's members, votes by identity."""
-    return [(i, id(b.votes), b.background_weight) for i, b in state.ballots.items()]

@@ -30,7 +30,8 @@ def test_up_plays_a_dataset_to_another_process(ros, world):
         PointCloud2, "segmenter/map_cloud", heard["map_cloud"].append, LATCHED
     )
     node.create_subscription(Image, "segmenter/overlay", heard["overlay"].append, RELIABLE)
-    process = started(f"up({str(world / 'map.ply')!r}, {str(world)!r})")
+    words = [str(world / "map.ply"), str(world), "", "-p", 'session:=""']
+    process = started(f"up(*{words!r})")
     wait_until(lambda: rclpy.spin_once(node, timeout_sec=0.1) or all(heard.values()), 60)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
