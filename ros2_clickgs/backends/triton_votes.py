@@ -178,7 +178,7 @@ def vote(
     if len(tiled.flatten_ids) and label_count:
         vote_kernel[(tiled.tile_offsets.numel(),)](
             *tiled, label_image.contiguous(), votes, *sizes(tiled, label_image), label_count,
-            TILE=TILE, CHECK_EVERY=CHECK_EVERY, num_warps=warps,
+            TILE=TILE, CHECK_EVERY=CHECK_EVERY, num_warps=warps, enable_fp_fusion=True,
         )  # fmt: skip
     return votes
 
@@ -195,6 +195,7 @@ def backproject(
         credit_kernel[(tiled.tile_offsets.numel(), triton.cdiv(depth, channels))](
             *tiled, planes, credits, *sizes(tiled, image), depth,
             TILE=TILE, CHECK_EVERY=CHECK_EVERY, CHANNELS=channels, num_warps=warps,
+            enable_fp_fusion=True,
         )  # fmt: skip
     return credits
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ros2_clickgs.backends import constants as c
 from ros2_clickgs.backends.gsplat_tiles import TILE, TiledSplats
-from ros2_clickgs.backends.triton_votes import alpha_at, list_of_tile, load_splat
+from ros2_clickgs.backends.triton_votes import SIZES, alpha_at, list_of_tile, load_splat
 from ros2_clickgs.core.rasterizer import BlendWeights
 
 DONE = tl.constexpr(c.TRANSMITTANCE_THRESHOLD)
@@ -17,7 +17,7 @@ BATCH = 64
 """Splats that a program blends at once; most pixels are done within a few times as many."""
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES[2:])
 def weigh_kernel(
     means2d, conics, opacities, tile_offsets, flatten_ids,
     pixels, counts, row_offsets, ids_out, weights_out,
@@ -89,5 +89,5 @@ def launch(
     weigh_kernel[(len(pixels),)](
         *tiled, pixels.contiguous(), counts, row_offsets, ids, weights,
         tiled.tile_offsets.shape[-1], tiled.tile_offsets.numel(), len(tiled.flatten_ids),
-        FILL=ids is not None, TILE=TILE, BATCH=BATCH, num_warps=1,
+        FILL=ids is not None, TILE=TILE, BATCH=BATCH, num_warps=1, enable_fp_fusion=True,
     )  # fmt: skip
