@@ -10,6 +10,7 @@ on, held back are its test images.
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 
@@ -78,7 +79,7 @@ def measure(name: str, gaussians: Gaussians, used: list[View], unseen: list[View
         keep = seen_px > threshold
         pruned = make_rasterizer(whole.gaussians.select(keep.to(whole.gaussians.device)))
         at_used, at_unseen = (fidelity(whole, pruned, views) for views in (used, unseen))
-        rows.append({
+        row = {
             "map": name, "threshold_px": threshold, "views": len(used),
             "gaussians": len(gaussians), "kept": int(keep.sum()),
             "compression": 1 - float(keep.float().mean()), "seconds": seconds,
@@ -89,8 +90,16 @@ def measure(name: str, gaussians: Gaussians, used: list[View], unseen: list[View
             "psnr_unseen_after": at_unseen.psnr_after,
             "psnr_unseen_between": at_unseen.psnr_between,
             "max_unseen_change": at_unseen.max_pixel_change,
-        })  # fmt: skip
+        }  # fmt: skip
+        rows.append({column: shown(value) for column, value in row.items()})
     return rows
+
+
+def shown(value: str | int | float) -> str | int | float:
+    """Return a figure that JSON has a word for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "no images" if math.isnan(value) else "identical"
+    return value
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class Fidelity:
     psnr_after: float
     """The same of the other map."""
     psnr_between: float
-    """Of the one map's pictures against the other's, mean over all views, in dB."""
+    """Of the one map's pictures against the other's, all pixels of all views together, in dB."""
 
 
 def visibility(rasterizer: Rasterizer, cameras: Iterable[Camera]) -> Float[Tensor, " N"]:
@@ -62,11 +62,11 @@ def seen(
 
 def fidelity(before: Rasterizer, after: Rasterizer, views: Iterable[View]) -> Fidelity:
     """Compare what two maps show, with each other and with the images."""
-    changes, between, psnrs = [0.0], [], []
+    changes, errors, psnrs = [0.0], [], []
     for camera, image in views:
         pictures = [render(rasterizer, camera).color.cpu() for rasterizer in (before, after)]
         changes.append(float((pictures[0] - pictures[1]).abs().max()))
-        between.append(psnr(pictures[0], pictures[1]))
+        errors.append(squared_error(pictures[0], pictures[1]))
         if image is not None:
             truth = torch.from_numpy(image) / 255
             psnrs.append([psnr(picture, truth) for picture in pictures])
@@ -74,14 +74,23 @@ def fidelity(before: Rasterizer, after: Rasterizer, views: Iterable[View]) -> Fi
         max_pixel_change=max(changes),
         psnr_before=mean([p[0] for p in psnrs]),
         psnr_after=mean([p[1] for p in psnrs]),
-        psnr_between=mean(between),
+        psnr_between=decibels(mean(errors)),
     )
 
 
 def psnr(picture: Float[Tensor, "H W 3"], truth: Float[Tensor, "H W 3"]) -> float:
     """Return the peak signal-to-noise ratio of colours in [0, 1], in dB; infinite if equal."""
-    error = float((picture - truth).double().square().mean())
-    return -10 * math.log10(error) if error > 0 else math.inf
+    return decibels(squared_error(picture, truth))
+
+
+def squared_error(picture: Float[Tensor, "H W 3"], truth: Float[Tensor, "H W 3"]) -> float:
+    """Return the mean squared difference of colours in [0, 1]."""
+    return float((picture - truth).double().square().mean())
+
+
+def decibels(error: float) -> float:
+    """Return the peak signal-to-noise ratio (dB) of a mean squared error of a peak of 1."""
+    return math.inf if error == 0 else -10 * math.log10(error)
 
 
 def mean(values: list[float]) -> float:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 from geometry_msgs.msg import Point, Quaternion, Transform, Vector3
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_msgs.msg import ColorRGBA, Header
 from std_srvs.srv import Trigger
@@ -29,6 +31,7 @@ from ros2_clickgs.srv import (
 )
 from tests.nodes.conftest import BLUE_AT, RED_AT, SameColor
 from tests.nodes.robot import Robot
+from tests.nodes.test_main import started
 from tests.nodes.test_segmenter import clicked, is_ball
 
 pytestmark = pytest.mark.ros
@@ -263,3 +266,26 @@ def test_live_weight_is_a_parameter_and_no_part_of_the_session(start):
         robot.wait(lambda: objects_of(robot)[red.id][1] < red.gaussian_count)
     with start() as robot:
         assert objects_of(robot)[red.id][1] == red.gaussian_count
+
+
+@pytest.mark.slow
+def test_a_killed_node_has_what_it_answered(start, world, tmp_path):
+    words = {"map_path": world / "map.ply", "session_dir": tmp_path / "kept"}
+    arguments = [word for name, value in words.items() for word in ("-p", f"{name}:={value}")]
+    process = started(f"segmenter_main(['--ros-args', *{arguments!r}])")
+    peer = Node("peer", namespace="clickgs")
+    executor = SingleThreadedExecutor()
+    executor.add_node(peer)
+    told = {}
+    for at, name in ((RED_TOP, "cherry"), (BLUE_TOP, "plum")):
+        client = peer.create_client(SegmentPoint, "segmenter/segment_point")
+        assert client.wait_for_service(60)
+        future = client.call_async(SegmentPoint.Request(points=[clicked(at)], name=name))
+        executor.spin_until_future_complete(future, 60)
+        found = future.result().object
+        told[found.id] = (found.name, found.gaussian_count)
+    process.kill()
+    process.communicate()
+    peer.destroy_node()
+    with start() as robot:
+        assert {i: seen[:2] for i, seen in objects_of(robot).items()} == told
