@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Print the Python libraries of pyproject.toml that a ROS installation does not bring itself."""
 
-import tomllib
 from pathlib import Path
+
+import tomllib
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How exactly votes recover the built-in objects from clean ground-truth masks.
 
-Protocol: every sixth of the tabletop's 60 cameras is an unseen view, the other 50 may vote. Masks are
-the rendered ground truth. 3D IoU counts the Gaussians that a voting view has seen; rendered IoU
-compares label images at the 10 unseen views, pixels of all views together, per object.
+Protocol: every sixth of the tabletop's 60 cameras is an unseen view, the other 50 may vote. Masks
+are the rendered ground truth. 3D IoU counts the Gaussians that a voting view has seen; rendered
+IoU compares label images at the 10 unseen views, pixels of all views together, per object.
 
     python -m benchmarks.accuracy [--seeds 3]
 """

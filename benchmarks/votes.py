@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seconds per view that votes cost, beside the colour image and the paper's two backward passes.
 
-The map is the built-in tabletop, its Gaussians split into finer ones up to the size asked for. Times
-are medians of whole calls, projection and sorting included; compile time is not.
+The map is the built-in tabletop, its Gaussians split into finer ones up to the size asked for.
+Times are medians of whole calls, projection and sorting included; compile time is not.
 
     python -m benchmarks.votes [--counts 200000 1000000 3000000] [--repeats 7]
 """
@@ -90,7 +90,7 @@ def alternate(calls: dict[str, Callable], repeats: int) -> dict[str, float]:
 
 
 def two_backward_passes(gaussians: Gaussians, camera: Camera, mask: torch.Tensor) -> torch.Tensor:
-    """Vote as the paper's code does: render three channels once, then go back twice, under autograd.
+    """Vote as the paper's code does: render three channels, then go back twice, under autograd.
 
     Joseph et al., arXiv:2409.11681: gradient of (image * mask).mean(), then of the inverse mask.
     """
@@ -155,7 +155,9 @@ def label_grid(height: int, width: int) -> torch.Tensor:
     labels = torch.zeros(height, width, dtype=torch.int32)
     for k in range(OBJECTS):
         v, u = (k // 4) * height // 3, (k % 4) * width // 4
-        labels[v + height // 20 : v + height // 3 - height // 20, u + width // 20 : u + width // 5] = k + 1
+        labels[
+            v + height // 20 : v + height // 3 - height // 20, u + width // 20 : u + width // 5
+        ] = k + 1
     return labels
 
 

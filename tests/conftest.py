@@ -26,7 +26,7 @@ def random_gaussians(count: int, seed: int = 0, scale_m: float = 0.05) -> Gaussi
 
 
 def random_camera(seed: int = 0, width: int = 70, height: int = 50) -> Camera:
-    """Return a camera that looks at the origin from about 2 m; its size is no multiple of a tile."""
+    """Return a camera 2 m off that looks at the origin; its size is no multiple of a tile."""
     g = torch.Generator().manual_seed(seed + 1000)
     eye = torch.nn.functional.normalize(torch.randn(3, generator=g), dim=0) * 2
     K = torch.tensor([[width * 0.9, 0, width * 0.48], [0, width * 0.95, height * 0.53], [0, 0, 1]])

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compositing rule, as in gsplat 1.5.3 (RasterizeToPixels3DGSFwd.cu, ProjectionEWA3DGSFused.cu).
+"""The compositing rule, as in gsplat 1.5.3.
+
+Its sources: RasterizeToPixels3DGSFwd.cu, ProjectionEWA3DGSFused.cu.
 
 gsplat's main branch clamps alpha at 0.99; 1.5.3 clamps at 0.999. These are 1.5.3's.
 """

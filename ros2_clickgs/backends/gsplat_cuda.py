@@ -42,7 +42,7 @@ def require_gsplat() -> None:
 class GsplatRasterizer:
     """Blending weights on a GPU; remembers how the last camera's splats fell on its tiles.
 
-    Results live where the values, the image or the labels that were given live, and rows of W where
+    Results live where the values, the image or the labels that were given live; rows of W where
     the map does: give CUDA tensors, and nothing is copied.
     """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The CPU backend: tiles of 16x16 pixels on all cores, no image and no gradient needed for votes."""
+"""The CPU backend: tiles of 16x16 pixels on all cores; votes need no image and no gradient."""
 
 import numba
 import numpy as np
@@ -92,13 +92,13 @@ class NumbaRasterizer:
         bases = np.concatenate([[0], np.cumsum(np.diff(tiled.tile_offsets) * counts)])
         credits = np.empty(bases[-1], np.float32)
         vote_tiles(
-            interleave(tile_count), tiled.tiles_x, tiled.tile_offsets, tiled.tile_splats, tiled.splats,
-            labels, present, counts, bases, credits,
+            interleave(tile_count), tiled.tiles_x, tiled.tile_offsets, tiled.tile_splats,
+            tiled.splats, labels, present, counts, bases, credits,
         )  # fmt: skip
         votes = np.zeros((len(self.gaussians), label_count), np.float32)
         gather_votes(
-            tiled.gaussian_ids, tiled.tile_rects, tiled.tiles_x, tiled.pair_offsets, tiled.pair_slots,
-            tiled.tile_offsets, present, counts, bases, credits, votes,
+            tiled.gaussian_ids, tiled.tile_rects, tiled.tiles_x, tiled.pair_offsets,
+            tiled.pair_slots, tiled.tile_offsets, present, counts, bases, credits, votes,
         )  # fmt: skip
         return torch.from_numpy(votes)
 
@@ -110,8 +110,9 @@ class NumbaRasterizer:
         order = np.lexsort((v, tiles))
         jobs, starts = np.unique(tiles[order], return_index=True)
         listed = (
-            jobs, np.append(starts, len(order)), tiled.tile_offsets, tiled.tile_splats, tiled.splats,
-            tiled.gaussian_ids, (u[order] + 0.5).astype(np.float32), (v[order] + 0.5).astype(np.float32),
+            jobs, np.append(starts, len(order)), tiled.tile_offsets, tiled.tile_splats,
+            tiled.splats, tiled.gaussian_ids, (u[order] + 0.5).astype(np.float32),
+            (v[order] + 0.5).astype(np.float32),
         )  # fmt: skip
         counts = np.zeros(len(order), np.int64)
         weigh_pixels(*listed, counts, np.empty(0, np.int32), np.empty(0, np.float32))

@@ -39,7 +39,7 @@ def exp_minus(sigma):
 
 @njit(inline="always", fastmath=FAST)
 def blend_row(splat, u0, v, transmittance, w):
-    """Fill w with alpha T of one splat along a row of TILE pixels and move the transmittance on."""
+    """Fill w with alpha T of one splat along a row of TILE pixels; move the transmittance on."""
     dy = splat[1] - v
     a, b, d = HALF * splat[2], splat[3] * dy, HALF * splat[4] * dy * dy
     opacity = splat[5]
@@ -56,8 +56,8 @@ def blend_row(splat, u0, v, transmittance, w):
 @njit(inline="always")
 def rows_of(splat, v0, rows):
     """Return the first and one-past-last row of a tile that a splat reaches."""
-    first = max(int(math.ceil(splat[1] - splat[6] - v0)), 0)
-    last = min(int(math.floor(splat[1] + splat[6] - v0)), rows - 1)
+    first = max(math.ceil(splat[1] - splat[6] - v0), 0)
+    last = min(math.floor(splat[1] + splat[6] - v0), rows - 1)
     return first, last + 1
 
 
@@ -173,7 +173,7 @@ def vote_tiles(
     bases,
     credits,
 ):
-    """Credit each pair with the labels present in its tile: counts[tile] numbers from bases[tile]."""
+    """Credit each pair with the labels of its tile: counts[tile] numbers from bases[tile] on."""
     height, width = label_image.shape
     for job in prange(len(schedule)):
         tile = schedule[job]
@@ -251,10 +251,8 @@ def weigh_pixels(
 ):
     """Write the rows of W of listed pixels; with empty ids, only count: row_offsets[p] += entries.
 
-    Args:
-        jobs: tiles that hold pixels; job_offsets: where each tile's pixels start in us, vs.
-        us, vs: pixel centres (px), grouped by tile and sorted by row within it.
-        row_offsets: counts to fill, or where each pixel's entries start.
+    Pixel centres us, vs (px) are grouped by tile, from job_offsets on for each tile of jobs, and
+    sorted by row within it. row_offsets says where each pixel's entries start, when not counting.
     """
     filling = len(ids) > 0
     for job in prange(len(jobs)):

@@ -17,7 +17,6 @@ TILE = 16
 """Side of a tile, in px: one vector register is a row."""
 
 
-
 class TiledSplats(NamedTuple):
     """What one view sees: M splats front to back, and for each tile the list of its splats."""
 
@@ -50,7 +49,10 @@ def tile_splats(
     """Project, sort and bin a map for one camera.
 
     Args:
-        means: [N, 3] float32, m; quats: [N, 4] wxyz; scales: [N, 3] m; opacities: [N].
+        means: [N, 3] float32, in m.
+        quats: [N, 4] float32, wxyz, unit.
+        scales: [N, 3] float32, in m.
+        opacities: [N] float32.
         viewmat: [4, 4] float64, world to camera.
         intrinsics: [6] float64: fx, fy, cx, cy, width, height (px).
     """
@@ -70,7 +72,7 @@ def tile_splats(
 
 
 def front_to_back(depths: np.ndarray) -> np.ndarray:
-    """Return the rows with a finite depth, nearest first, ties by row (as gsplat's stable sort)."""
+    """Return the rows with a finite depth, nearest first, ties by row (as gsplat sorts)."""
     seen = np.flatnonzero(depths < np.inf).astype(np.uint64)
     keys = depths[seen].view(np.uint32).astype(np.uint64) << np.uint64(32) | seen
     keys.sort()
@@ -79,7 +81,7 @@ def front_to_back(depths: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, parallel=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")
 def project(means, quats, scales, opacities, viewmat, intrinsics):
-    """EWA projection of every Gaussian: splats [N, 8], tile rects [N, 4], depths [N] (inf: unseen)."""
+    """Project every Gaussian: splats [N, 8], tile rects [N, 4], depths [N] (inf: unseen)."""
     n = len(means)
     splats = np.empty((n, 8), np.float32)
     rects = np.empty((n, 4), np.int32)
@@ -157,9 +159,9 @@ def projected_covariance(q, s, V, jx, jy, x, y):
 
 @njit(inline="always")
 def tile_span(center, reach, size):
-    """Return the first and one-past-last tile whose pixel centres lie within center +- reach (px)."""
-    first = max(int(math.ceil(center - reach - 0.5)), 0)
-    last = min(int(math.floor(center + reach - 0.5)), int(size) - 1)
+    """Return the first and one-past-last tile with pixel centres in center +- reach (px)."""
+    first = max(math.ceil(center - reach - 0.5), 0)
+    last = min(math.floor(center + reach - 0.5), int(size) - 1)
     if last < first:
         return 0, 0
     return first // TILE, last // TILE + 1

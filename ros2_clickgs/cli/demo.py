@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ros2_clickgs.io.views import View
     from ros2_clickgs.nodes.clicker import Clicker
 
-CLICKED = ("mug", "cereal_box", "hammer")
+CLICKED = ("mug", "bottle", "bowl")
 """Things of the built-in scene."""
 START_TIMEOUT_S, IMAGE_TIMEOUT_S, CLICK_TIMEOUT_S = 240.0, 60.0, 180.0
 LAP = 120

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sparse truncated signed distance field: depth images in, distances and colours around surfaces out.
+"""A sparse truncated signed distance field: depth images in, distances and colours out.
 
 Space is cut into blocks of 8^3 voxels, kept only near surfaces and found by a sorted key. Unlike
 Open3D's VoxelBlockGrid it weights every pixel by its noise and lets later views carve free space.
@@ -88,7 +88,7 @@ class DistanceField:
         self._average(view, flat, distances, pixels)
 
     def at(self, voxels: Int[Tensor, "M 3"]) -> Float[Tensor, "M 7"]:
-        """Return the fields of voxels by their integer coordinates; zeros where nothing is kept."""
+        """Return the fields of voxels by integer coordinates; zeros where nothing is kept."""
         rows, known = self._find(keys_from_blocks(voxels.div(BLOCK, rounding_mode="floor")))
         inner = voxels.remainder(BLOCK)
         columns = (inner[:, 0] * BLOCK + inner[:, 1]) * BLOCK + inner[:, 2]
@@ -142,7 +142,7 @@ class DistanceField:
     def _measure(
         self, view: DepthView, centers: Float[Tensor, "M 3"]
     ) -> tuple[Int[Tensor, " R"], Float[Tensor, " R"], Int[Tensor, " R"]]:
-        """Return which voxels this frame measures, their distance (m), and the pixel that says so."""
+        """Return which voxels this frame measures, their distance (m), and the telling pixel."""
         u, v, z = project(view.camera, centers).unbind(-1)
         height, width = view.depth.shape
         inside = (z > 0) & (u >= 0) & (v >= 0) & (u < width) & (v < height)

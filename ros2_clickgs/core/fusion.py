@@ -22,7 +22,7 @@ MIN_COSINE = 0.17
 DISPARITY_STEP = 0.01
 """Bend of 1/z (1/m per px^2) that is a depth step; on a plane 1/z does not bend at all."""
 TANGENT_SCALE = 0.65
-"""Standard deviation along the surface, in voxels: neighbours overlap, so the surface is closed."""
+"""Standard deviation along the surface, in voxels: neighbours overlap and close it."""
 NORMAL_SCALE = 0.12
 """Standard deviation along the normal, in voxels."""
 SURFEL_OPACITY = 0.95
@@ -63,7 +63,7 @@ def fuse(frames: Iterable[Frame], voxel_m: float, *, min_views: int = 3) -> Gaus
 def clean(
     camera: Camera, rgb: UInt8[np.ndarray, "H W 3"], depth: Float32[np.ndarray, "Hd Wd"]
 ) -> DepthView:
-    """Drop what an RGB-D camera gets wrong: depth steps, flying pixels, hole rims, grazing rays."""
+    """Drop what RGB-D cameras get wrong: depth steps, flying pixels, hole rims, grazing rays."""
     size = (camera.height, camera.width)
     for name, shape in (("depth", depth.shape), ("image", rgb.shape[:2])):
         if shape != size:
@@ -120,7 +120,7 @@ def surfels_from(field: DistanceField, min_views: int) -> Gaussians:
 def distance_gradients(
     field: DistanceField, voxels: Int[Tensor, "M 3"]
 ) -> tuple[Float[Tensor, "M 3"], Bool[Tensor, " M"]]:
-    """Return the distance's central differences (m per m), and where all six neighbours are known."""
+    """Return the distance's central differences (m per m), and where all of them are known."""
     differences, complete = [], torch.ones(len(voxels), dtype=torch.bool)
     for step in torch.eye(3, dtype=torch.int64):
         after, before = field.at(voxels + step), field.at(voxels - step)

@@ -23,7 +23,7 @@ C3 = (
 
 
 def colors(gaussians: Gaussians, camera: Camera) -> Float[Tensor, "N 3"]:
-    """Return every Gaussian's RGB (0 = black, 1 = white, not clamped above) as this camera sees it.
+    """Return every Gaussian's RGB (0 black, 1 white, not clamped above) as this camera sees it.
 
     Kerbl et al. 2023: c = max(0, 0.5 + sum_s Y_s(d) k_s), d from the camera to the Gaussian.
     """

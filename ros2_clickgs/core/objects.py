@@ -12,12 +12,12 @@ from torch import Tensor
 
 from ros2_clickgs.core.geometry import pose_from
 
-LINK_FACTOR = 3.0
+LINK_FACTOR = 4.0
 """Two points are linked when closer than this many typical neighbour distances."""
 NEIGHBOURS = 8
 """Neighbours that make up the typical distance, and that a point needs to link others."""
 BULK = 0.99
-"""Share of an object's votes that its box has to hold: hardly visible Gaussians do not widen it."""
+"""Share of an object's votes that its box holds: hardly visible Gaussians do not widen it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

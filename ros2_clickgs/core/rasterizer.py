@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""The hardware seam: one matrix W of blending weights and its transpose.
 
-Alpha compositing is linear in whatever the Gaussians carry. For one camera, pixel p and Gaussian i,
-with :math:`w_{pi} = \alpha_{pi} T_{pi}` (Kerbl et al. 2023, eq. 3):
+Alpha compositing is linear in whatever the Gaussians carry. For one camera, pixel p and
+Gaussian i, with :math:`w_{pi} = \alpha_{pi} T_{pi}` (Kerbl et al. 2023, eq. 3):
 
 .. math::
     \text{splat: } I_p = \sum_i w_{pi} v_i \qquad \text{backproject: } v_i = \sum_p w_{pi} I_p

@@ -43,7 +43,7 @@ def render(rasterizer: Rasterizer, camera: Camera) -> Rendering:
 def render_labels(
     rasterizer: Rasterizer, camera: Camera, labels: Int[Tensor, " N"]
 ) -> Int32[Tensor, "H W"]:
-    """Return each pixel's label with the largest splatted weight, 0 where objects cover under half.
+    """Return each pixel's label of largest splatted weight, 0 where objects cover under half.
 
     Args:
         rasterizer: owner of the blending weights.

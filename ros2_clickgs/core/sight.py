@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which cameras see a point, in which order they tell most about it, and what stands in between."""
+"""Which cameras see a point, in which order they tell most, and what stands in between."""
 
 import math
 from collections.abc import Sequence

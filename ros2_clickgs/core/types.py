@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The nouns that every folder shares: the map and the camera. Validated here once, then trusted."""
+"""The nouns that every folder shares: map and camera. Validated here once, then trusted."""
 
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -63,7 +63,7 @@ class Gaussians:
 
 @dataclass(frozen=True, kw_only=True)
 class Camera:
-    """A rectified pinhole view: OpenCV axes (x right, y down, z forward), pixel centres at +0.5."""
+    """A rectified pinhole view: OpenCV axes (x right, y down, z forward), centres at +0.5."""
 
     K: Float[Tensor, "3 3"]
     """Intrinsics, in px, float64, zero skew."""
@@ -99,7 +99,7 @@ class Camera:
 
 
 def check_intrinsics(K: Float[Tensor, "3 3"]) -> None:
-    """Raise ShapeError unless K is a finite, zero-skew pinhole matrix with positive focal lengths."""
+    """Raise ShapeError unless K is finite, without skew, and has positive focal lengths."""
     if not torch.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
         raise ShapeError("K", expected="finite with positive focal lengths", actual=K.tolist())
     if K[0, 1] != 0 or K[1, 0] != 0:

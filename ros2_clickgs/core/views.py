@@ -47,7 +47,8 @@ def orbit_cameras(
         distance: how far the cameras stand from it, in m.
         up: direction that is up in the images.
         count: how many views at most.
-        width, height: image size, in px.
+        width: of the images, in px.
+        height: of the images, in px.
 
     Returns:
         Cameras, the first one seeing the point from farthest above; fewer than count, or none,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masked-gradient votes: 2D masks credit the Gaussians that painted them (arXiv:2409.11681).
 
-For and against are kept apart: from them come the paper's rule, the background weight, and a margin.
-Votes add up over views, so they can be streamed, saved and merged.
+For and against are kept apart: from them come the paper's rule, the background weight, and a
+margin. Votes add up over views, so they can be streamed, saved and merged.
 """
 
 from dataclasses import dataclass

@@ -21,7 +21,7 @@ REAL_MAPS = [
 
 
 def dense_votes(gaussians: Gaussians, camera: Camera, image: np.ndarray) -> np.ndarray:
-    """Sum alpha T over all pixels with plain float64 loops, written independently of the package."""
+    """Sum alpha T over all pixels with plain float64 loops, independently of the package."""
     V, K = camera.viewmat.numpy(), camera.K.numpy()
     fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
     limit_x = (
@@ -34,7 +34,8 @@ def dense_votes(gaussians: Gaussians, camera: Camera, image: np.ndarray) -> np.n
     )
     splats = []
     for i in range(len(gaussians)):
-        w, x, y, z = gaussians.quats[i].double().numpy() / gaussians.quats[i].double().norm().item()
+        quat = gaussians.quats[i].double()
+        w, x, y, z = (quat / quat.norm()).numpy()
         R = np.array([
             [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
             [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
@@ -69,8 +70,8 @@ def dense_votes(gaussians: Gaussians, camera: Camera, image: np.ndarray) -> np.n
 def agree(fast: torch.Tensor, slow: torch.Tensor) -> None:
     """Check 1e-4 relative, as a whole and for each row.
 
-    Rounding may push one pixel of a Gaussian over the threshold alpha = 1/255, on either side: each
-    row is allowed that one pixel.
+    Rounding may push one pixel of a Gaussian over the threshold alpha = 1/255, on either side:
+    each row is allowed that one pixel.
     """
     fast, slow = fast.cpu().double(), slow.cpu().double()
     assert (fast - slow).norm() <= 1e-4 * slow.norm()

@@ -59,7 +59,7 @@ def test_a_mask_that_contradicts_the_others_does_not_vote(rasterizer, images):
 
 def test_lifting_a_pixel_finds_the_surface_it_shows(rasterizer):
     camera = blob_camera()
-    u, v, depth = project(camera, RED_FRONT[None].double())[0].tolist()
+    u, v, _ = project(camera, RED_FRONT[None].double())[0].tolist()
     lifted = lift_pixel(rasterizer, camera, u, v)
     assert (lifted - RED_FRONT).norm() < 0.03
     with pytest.raises(NotFoundError, match="no surface at pixel"):

@@ -64,7 +64,7 @@ def surfels():
 
 
 def on_floor_and_ball(gaussians):
-    """Return which surfels are clearly of the floor and clearly of the ball, near the cameras' aim."""
+    """Return which surfels are clearly floor and clearly ball, near the cameras' aim."""
     means = gaussians.means.double().numpy()
     from_axis = np.linalg.norm(means[:, :2], axis=1)
     ball = (means[:, 2] > 0.5 * RADIUS_M) & (from_axis < 2 * RADIUS_M)

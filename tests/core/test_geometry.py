@@ -91,9 +91,9 @@ def test_a_camera_refuses_what_is_not_a_pose_or_a_pinhole():
         Camera(K=K, T_world_camera=T * 2, width=64, height=48)
     with pytest.raises(ClickGSError, match="not a rotation"):
         Camera(K=K, T_world_camera=torch.diag(torch.tensor([1.0, 1, -1, 1])), width=64, height=48)
+    skewed = K.clone()
+    skewed[0, 1] = 3
     with pytest.raises(ShapeError, match="without skew"):
-        skewed = K.clone()
-        skewed[0, 1] = 3
         Camera(K=skewed, T_world_camera=T, width=64, height=48)
     with pytest.raises(ShapeError, match="positive focal lengths"):
         Camera(K=-K, T_world_camera=T, width=64, height=48)
