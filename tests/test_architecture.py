@@ -31,7 +31,7 @@ MAY_IMPORT = {
 
 ROS = {"rclpy", "tf2_ros", "cv_bridge", "message_filters", "rosidl_runtime_py", "launch"}
 ROS_ENDINGS = ("_msgs", "_interfaces", "_srvs")
-CORE_LIBRARIES = {"jaxtyping", "numpy", "open3d", "scipy", "torch"}
+CORE_LIBRARIES = {"hdbscan", "jaxtyping", "numpy", "open3d", "scipy", "torch"}
 FORBIDDEN_IN_CORE = {"io", "os", "pathlib", "shutil", "socket", "subprocess", "tempfile"} | {
     "asyncio", "concurrent", "datetime", "multiprocessing", "threading", "time"
 }  # fmt: skip

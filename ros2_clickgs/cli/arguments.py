@@ -14,6 +14,7 @@ from ros2_clickgs.cli.building import build_map
 from ros2_clickgs.cli.clicks import click
 from ros2_clickgs.cli.demo import demo
 from ros2_clickgs.cli.editing import delete, extract
+from ros2_clickgs.cli.features import everything, query, train
 from ros2_clickgs.cli.maps import info, render
 from ros2_clickgs.cli.pruning import prune
 from ros2_clickgs.cli.running import bench, up
@@ -29,6 +30,9 @@ COMMANDS = {
     "delete": delete,
     "prune": prune,
     "build-map": build_map,
+    "train": train,
+    "query": query,
+    "everything": everything,
     "up": up,
     "demo": demo,
     "bench": bench,

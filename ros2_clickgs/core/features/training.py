@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conductor: one step compares pixels of one view and looks at a share of the Gaussians.
+
+W never changes, so a step is two sparse products and a few dense ones; no image is rendered and no
+graph is kept. Everything random follows from seed and iteration, so that a training which was
+stopped anywhere goes on bit for bit.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from ros2_clickgs.core.features import losses
+from ros2_clickgs.core.features.clusters import Clusters, find_clusters, pooled_features
+from ros2_clickgs.core.features.feature_map import FeatureMap
+from ros2_clickgs.core.features.masks import MaskedView
+from ros2_clickgs.core.features.neighbours import NeighbourGroup, neighbour_groups, spatial
+from ros2_clickgs.core.features.options import COARSE_DEPTH, DEPTH, LEVELS, TrainingOptions
+from ros2_clickgs.core.features.sampling import PixelPool, Shelf, Tensors, generator, labels_of
+from ros2_clickgs.core.rasterizer import Rasterizer
+from ros2_clickgs.core.types import IGNORE
+from ros2_clickgs.errors import ClickGSError, ShapeError
+
+TERMS = ("positive", "negative", "global", "norm3d", "norm2d", "spatial")
+Terms = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one iteration did."""
+
+    iteration: int
+    """Iterations done so far."""
+    terms: Terms
+    """Value of each term, weighted as it enters the sum."""
+    coarse_clusters: int
+    fine_clusters: int
+
+    @property
+    def loss(self) -> float:
+        """The weighted sum."""
+        return sum(self.terms.values())
+
+
+class Trainer:
+    """Features of one map on their way; `step` until `is_done`, or stop at any time."""
+
+    def __init__(
+        self,
+        rasterizer: Rasterizer,
+        views: list[MaskedView],
+        options: TrainingOptions | None = None,
+        shelf: Shelf | None = None,
+    ) -> None:
+        self.options = options = options or TrainingOptions()
+        usable = [v for v in views if (labels_of(v, options.background_is_mask) >= 1).any()]
+        if not usable:
+            raise ClickGSError(f"none of {len(views)} views has a mask; pixels need labels >= 1")
+        gaussians = rasterizer.gaussians
+        self._pool = PixelPool(rasterizer, usable, options, shelf)
+        self._view_count = len(usable)
+        self._groups = neighbour_groups(gaussians.means, options.spatial_count, options.neighbours)
+        start = torch.randn(len(gaussians), 2, COARSE_DEPTH, generator=generator(options.seed, 0))
+        self.features = normalize(start, dim=2).flatten(1).to(gaussians.device)
+        self._adam = torch.optim.Adam([self.features], lr=options.learning_rate, fused=True)
+        self.clusters = {level: no_clusters(self.features, options, level) for level in LEVELS}
+        self.iteration = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all iterations have been made."""
+        return self.iteration >= self.options.iterations
+
+    @torch.no_grad()
+    def step(self) -> Step:
+        """Make one iteration."""
+        options, iteration = self.options, self.iteration
+        is_guided = options.global_weight > 0 and iteration >= options.global_from
+        if is_guided and (iteration - options.global_from) % options.refresh_every == 0:
+            self.clusters |= {k: v for k, v in self._find_clusters().items() if len(v.things)}
+        group = self._groups[iteration % len(self._groups)]
+        gradient, terms = gaussian_terms(
+            self.features, group, self.clusters if is_guided else {}, options
+        )
+        batch = self._pool.at(iteration)
+        columns = self._columns(len(batch.importance)).to(gradient.device)
+        rendered = batch.rows.splat(self.features)
+        pixel_gradient, more = pixel_terms(rendered, batch.masks, columns, options)
+        batch.rows.backproject_into(gradient, pixel_gradient)
+        self.features.grad = gradient
+        self._adam.step()
+        self.iteration += 1
+        return Step(
+            iteration=self.iteration,
+            terms={name: (terms | more).get(name, 0.0) for name in TERMS},
+            coarse_clusters=len(self.clusters["coarse"].things),
+            fine_clusters=len(self.clusters["fine"].things),
+        )
+
+    @torch.no_grad()
+    def result(self) -> FeatureMap:
+        """Return the features as they are now, with clusters found anew; changes nothing."""
+        found = self._find_clusters()
+        return FeatureMap(
+            features=self.features.clone(),
+            coarse_clusters=found["coarse"].things,
+            fine_clusters=found["fine"].things,
+            coarse_background=found["coarse"].background,
+            fine_background=found["fine"].background,
+        )
+
+    def state(self) -> Tensors:
+        """Return all that a later trainer of the same map, views and options needs to go on."""
+        adam = self._adam.state.get(self.features, {})
+        state = {name: adam[name] for name in ("step", "exp_avg", "exp_avg_sq") if adam}
+        for level, found in self.clusters.items():
+            state |= {f"{level}_things": found.things, f"{level}_background": found.background}
+        return {**state, "features": self.features, "iteration": torch.tensor(self.iteration)}
+
+    def restore(self, state: Tensors) -> None:
+        """Go on where `state` was taken.
+
+        Raises:
+            ShapeError: it was taken from another map.
+        """
+        if state["features"].shape != self.features.shape:
+            actual = tuple(state["features"].shape)
+            raise ShapeError("features", expected=f"{tuple(self.features.shape)}", actual=actual)
+        device = self.features.device
+        self.features.copy_(state["features"])
+        self.clusters = {
+            level: Clusters(
+                things=state[f"{level}_things"].to(device),
+                background=state[f"{level}_background"].to(device),
+            )
+            for level in LEVELS
+        }
+        self.iteration = int(state["iteration"])
+        if "step" in state:
+            adam = {name: state[name].to(device).clone() for name in ("exp_avg", "exp_avg_sq")}
+            self._adam.state[self.features] = {"step": state["step"].clone(), **adam}
+
+    def _columns(self, pixel_count: int) -> Int[Tensor, " Q"]:
+        """Return the pixels that play q in the negative term of this iteration."""
+        order = torch.randperm(
+            pixel_count, generator=generator(self.options.seed, 3, self.iteration)
+        )
+        return order[: self.options.negative_columns or None]
+
+    def _find_clusters(self) -> dict[str, Clusters]:
+        """Pool the features of every mask of every view, and cluster them per level."""
+        options = self.options
+        pooled = {level: ([], []) for level in LEVELS}
+        for view in range(self._view_count):
+            batch = self._pool.of_view(view, self.iteration)
+            rendered = batch.rows.splat(self.features)
+            for level, masks in zip(LEVELS, batch.masks, strict=True):
+                own = rendered[:, options.channels(level)]
+                means = pooled_features(own, masks, batch.importance)
+                for kind, rows in zip(pooled[level], means, strict=True):
+                    kind.append(normalize(rows, dim=1))
+        min_size = round(options.cluster_share * self._view_count)
+        return {
+            level: Clusters(
+                things=find_clusters(
+                    torch.cat(things), options.epsilon(level), min_size, options.merge_above
+                ),
+                background=normalize(torch.cat(rest).mean(0, keepdim=True), dim=1)
+                if sum(map(len, rest))
+                else torch.cat(rest),
+            )
+            for level, (things, rest) in pooled.items()
+        }
+
+
+def no_clusters(features: Float[Tensor, "N D"], options: TrainingOptions, level: str) -> Clusters:
+    """Return the clusters of a level before any have been found."""
+    nothing = features[:0, options.channels(level)]
+    return Clusters(things=nothing, background=nothing)
+
+
+def pixel_terms(
+    rendered: Float[Tensor, "P D"],
+    masks: Int[Tensor, "2 P"],
+    columns: Int[Tensor, " Q"],
+    options: TrainingOptions,
+) -> tuple[Float[Tensor, "P D"], Terms]:
+    r"""Return the gradient and the values of the terms on rendered features: eq. 2 to 5, 2D-norm.
+
+    At the fine level the negative term's gradient stops at the coarse channels,
+    :math:`F^f = \mathrm{sg}(F^c) \oplus \bar F^c` (eq. 4).
+    """
+    gradient, terms = torch.zeros_like(rendered), {"positive": 0.0, "negative": 0.0, "norm2d": 0.0}
+    for level, ids in zip(LEVELS, masks, strict=True):
+        own = options.channels(level)
+        norms = losses.norms_of(rendered[:, own])
+        unit = rendered[:, own] / norms
+        value, pull = losses.positive(unit, ids)
+        terms["positive"] += value
+        gradient[:, own] += losses.through_norm(pull, unit, norms)
+        if options.negative_weight:
+            value, push = losses.negative(unit, ids, options.tau(level), columns)
+            push = losses.through_norm(push, unit, norms).mul_(options.negative_weight)
+            if level == "fine":
+                push[:, : COARSE_DEPTH - own.start] = 0
+            terms["negative"] += options.negative_weight * value
+            gradient[:, own] += push
+        value, push = losses.norm_to(unit, norms, options.radius(level), ids != IGNORE)
+        terms["norm2d"] += options.norm2d_weight * value
+        gradient[:, own] += push.mul_(options.norm2d_weight)
+    return gradient, terms
+
+
+def gaussian_terms(
+    features: Float[Tensor, "N D"],
+    group: NeighbourGroup,
+    clusters: dict[str, Clusters],
+    options: TrainingOptions,
+) -> tuple[Float[Tensor, "N D"], Terms]:
+    """Return the gradient and the values of the terms on Gaussians: spatial, 3D-norm, GFL.
+
+    Means over all N Gaussians are means over the group's N_s, whose turn it is.
+    """
+    terms = {"spatial": 0.0, "norm3d": 0.0, "global": 0.0}
+    gradient = torch.zeros_like(features)
+    if options.spatial_weight:
+        norms = losses.norms_of(features)
+        unit = features / norms
+        value, pull = spatial(unit, group)
+        terms["spatial"] = options.spatial_weight * value
+        gradient = losses.through_norm(pull, unit, norms).mul_(options.spatial_weight)
+    members, own_gradient = features[group.members], gradient[group.members]
+    if options.norm3d_weight:
+        for half in (slice(0, COARSE_DEPTH), slice(COARSE_DEPTH, DEPTH)):
+            norms = losses.norms_of(members[:, half])
+            value, push = losses.norm_to(members[:, half] / norms, norms, 1.0)
+            terms["norm3d"] += options.norm3d_weight * value
+            own_gradient[:, half] += push.mul_(options.norm3d_weight)
+    for level, found in clusters.items():
+        own = options.channels(level)
+        norms = losses.norms_of(members[:, own])
+        unit = members[:, own] / norms
+        value, pull = losses.guided(unit, found.directions, options.tau_global, options.tau(level))
+        terms["global"] += options.global_weight * value
+        own_gradient[:, own] += losses.through_norm(pull, unit, norms).mul_(options.global_weight)
+    return gradient, terms
