@@ -4,8 +4,8 @@
 Protocol: every sixth of the tabletop's 60 cameras is an unseen view, the other 50 train. Their
 masks are the ground truth made as bad as SAM's (scenes/noise.py), ids dealt anew in every view
 and level. Each object (coarse) and part (fine) that unseen views show with 30 pixels or more is
-clicked on three times, at pixels drawn with seed 0 from all its pixels in all unseen views. Gaussians
-that a click selects are splatted into all unseen views; IoU counts the pixels of all together.
+clicked on three times, at pixels drawn with seed 0 from all its pixels in all unseen views.
+Gaussians that a click selects are splatted into all unseen views; IoU counts the pixels of all.
 `everything` is the same IoU for the label that most of a thing's pixels have.
 
     python -m benchmarks.features [--seeds 3] [--shrink 1] [--ablations]

@@ -33,9 +33,21 @@ def finished(scene) -> Trainer:
     return trained(scene, OPTIONS.iterations)
 
 
-def test_it_finds_the_blobs_and_their_halves(finished: Trainer) -> None:
-    result = finished.result()
-    assert finished.is_done
+@pytest.mark.parametrize("seed", range(3))
+def test_it_finds_the_blobs_and_their_halves(scene, seed: int) -> None:
+    options = replace(
+        OPTIONS,
+        seed=seed,
+        iterations=400,
+        global_from=250,
+        refresh_every=50,
+        pixels_per_iteration=1500,
+        negative_columns=0,
+        background_is_mask=False,  # behind the blobs there is nothing that could carry a feature
+    )
+    trainer = trained(scene, options.iterations, options)
+    result = trainer.result()
+    assert trainer.is_done
     assert len(result.coarse_clusters) == 2
     assert len(result.fine_clusters) == 4
     answers = FeatureQuery(result)
