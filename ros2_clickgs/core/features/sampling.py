@@ -90,7 +90,7 @@ def pixel_weights(labels: Int[Tensor, "2 X"]) -> Float[Tensor, " X"]:
 
     The paper samples "based on the number of mask pixels" and gives no formula. With power 1 small
     masks spread over the thinly sampled ground around them, with 0 they are rarely seen at all;
-    AREA_POWER = 1/2 was best of 0, 1/4, 1/2 and 1 on the built-in scene. Pixels unlabelled at both
+    AREA_POWER = 1/2 lies between inverse area and all pixels alike. Pixels unlabelled at both
     levels have weight 0.
     """
     weights = torch.zeros(labels.shape[1], dtype=torch.float64)
