@@ -16,8 +16,8 @@ from ros2_clickgs.msg import SegmentedObject, SegmentedObjectArray
 from ros2_clickgs.nodes.conversions.clouds import (
     POINT,
     msg_from_points,
-    points_from_cloud,
     points_from_map,
+    points_from_msg,
     points_from_splats,
 )
 from ros2_clickgs.nodes.conversions.geometry import msg_from_nanoseconds, msg_from_point
@@ -73,7 +73,7 @@ class Outputs:
                 map_sha256=bench.map_sha256,
             )
         )
-        clouds = [points_from_cloud(bench.objects.cloud(i)) for i in bench.objects.ids]
+        clouds = [points_from_msg(msg.cloud) for msg in found]
         points = np.concatenate([np.zeros(0, POINT), *clouds])
         self._object_cloud.publish(msg_from_points(points, header))
         self._markers.publish(markers_from_objects(found, header))
