@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
+from ros2_clickgs.core.gates import agreeing
 from ros2_clickgs.core.geometry import project, unproject
 from ros2_clickgs.core.object_map import ObjectMap
 from ros2_clickgs.core.objects import SegmentedObject
@@ -16,13 +17,11 @@ from ros2_clickgs.core.rendering import render
 from ros2_clickgs.core.segmenter import Mask, Prompt, Segmenter
 from ros2_clickgs.core.state import Click
 from ros2_clickgs.core.types import Camera
-from ros2_clickgs.core.votes import Votes, agreement, cast_votes, decide_labels
+from ros2_clickgs.core.votes import Votes, cast_votes, decide_labels
 from ros2_clickgs.errors import ClickGSError, NotFoundError
 
 VISIBLE_TOLERANCE = 0.07
 """How far a clicked point may lie off the map's surface, as a share of its depth."""
-AGREEMENT = 0.5
-"""IoU with what the other views say, below which a mask does not vote."""
 
 
 @dataclass(slots=True, eq=False)
@@ -148,21 +147,14 @@ def guide(
 def vote_in_agreement(
     rasterizer: Rasterizer, segmenter: Segmenter, views: list[tuple[PosedImage, Prompt]]
 ) -> tuple[Votes, list[PosedImage]]:
-    """Return the votes of the views' masks (L = 1) and which images voted.
-
-    The mask that agrees least with what the others say is dropped, and again, until each of them
-    has an IoU of AGREEMENT or more; of two that disagree, the earlier view's is kept.
-    """
+    """Return the votes of the views' masks (L = 1) and which images voted (gates.agreeing)."""
     ballots = []
     for image, prompt in views:
         pixels = torch.from_numpy(ask(segmenter, image, prompt).pixels.astype(np.int32))
         ballots.append((image, cast_votes(rasterizer, image.camera, pixels, 1)))
-    while True:
-        together = sum((votes for _, votes in ballots[1:]), ballots[0][1])
-        scores = [agreement(votes, together - votes) for _, votes in ballots]
-        if len(ballots) == 1 or min(scores) >= AGREEMENT:
-            return together, [image for image, _ in ballots]
-        ballots.pop(scores.index(min(scores)) if len(ballots) > 2 else 1)
+    kept = [ballots[i] for i in agreeing([votes for _, votes in ballots])]
+    together = sum((votes for _, votes in kept[1:]), kept[0][1])
+    return together, [image for image, _ in kept]
 
 
 def ask(segmenter: Segmenter, image: PosedImage, prompt: Prompt) -> Mask:
