@@ -108,7 +108,7 @@ class ClickGSNode(LifecycleNode):
         self.config = read(self, self.config_type)
         try:
             self.configure()
-        except Exception:
+        except BaseException:  # Ctrl-C too: there is nothing to leave then
             self.config = None
             raise
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import rclpy
+from lifecycle_msgs.srv import GetState
 from rclpy.node import Node
 from sensor_msgs.msg import Image, PointCloud2
 
@@ -58,15 +59,38 @@ def test_bad_input_ends_with_one_line_and_code_2(call, told):
     assert "Traceback" not in errors
 
 
-def test_without_autostart_a_node_waits_to_be_configured():
+def test_without_autostart_a_node_waits_to_be_configured(ros):
     process = started("segmenter_main(['--ros-args', '-p', 'autostart:=false'])")
-    try:
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=6)
-    finally:
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+    node = Node("peer", namespace="clickgs")
+    client = node.create_client(GetState, "segmenter/get_state")
+    assert client.wait_for_service(60)
+    future = client.call_async(GetState.Request())
+    rclpy.spin_until_future_complete(node, future, timeout_sec=20)
+    node.destroy_node()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert future.result().current_state.label == "unconfigured"
     assert process.returncode == 0, errors
+
+
+INTERRUPTED = """
+import os, signal, sys
+from ros2_clickgs.nodes import main
+
+def interrupted(node):
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.pause()
+
+main.SegmenterNode.configure = interrupted
+sys.exit(main.segmenter_main())
+"""
+
+
+def test_ctrl_c_while_a_node_loads_its_map_ends_it_cleanly():
+    words = [sys.executable, "-c", INTERRUPTED]
+    ended = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_shared_memory_profile_is_set_but_not_over_the_users(monkeypatch):
