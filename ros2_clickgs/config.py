@@ -118,24 +118,22 @@ class KeyframesConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SegmenterConfig:
-    """Node `segmenter`: clicks and posed images in, objects out."""
+class MapConfig:
+    """The map, and who works on it: what several nodes have to know."""
 
     autostart: bool = param(True, "configure and activate at start")
     map_path: str = param("", "3DGS map: .ply, .compressed.ply, .splat or .spz")
     map_frame: str = param("map", "frame of the outputs (REP-105)")
     map_to_splat: MapToSplatConfig = field(default_factory=MapToSplatConfig)
     session_dir: str = param("~/.ros/clickgs", "services write files only below this folder")
-    session: str = param(
-        "auto",
-        "file in `session_dir` that keeps objects and edits over restarts; auto: one per map; "
-        "empty: none",
-    )
     backend: str = param("auto", "rasterizer", choices=("auto", "gsplat", "numba", "reference"))
     segmenter: str = param("auto", "2D segmenter", choices=("auto", "sam2", "classical"))
-    background_weight: float = param(
-        1.0, "an object needs votes for > this x votes against", bounds=(0.0, 100.0), live=True
-    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveConfig(MapConfig):
+    """Images of a live camera and its poses."""
+
     input_qos: str = param(
         "best_effort", "reliability of image inputs", choices=("best_effort", "reliable")
     )
@@ -152,10 +150,51 @@ class SegmenterConfig:
         live=True,
     )
     keyframes: KeyframesConfig = field(default_factory=KeyframesConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmenterConfig(LiveConfig):
+    """Node `segmenter`: clicks and posed images in, objects out."""
+
+    session: str = param(
+        "auto",
+        "file in `session_dir` that keeps objects and edits over restarts; auto: one per map; "
+        "empty: none",
+    )
+    background_weight: float = param(
+        1.0, "an object needs votes for > this x votes against", bounds=(0.0, 100.0), live=True
+    )
     map_cloud_points: int = param(
         1_000_000, "`~/map_cloud` is thinned to this many points", bounds=(1, 100_000_000)
     )
     publish_splats: bool = param(True, "publish `~/splats` (60 bytes per Gaussian)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainerConfig(LiveConfig):
+    """Node `trainer`: features on the map, so that clicks need no 2D network.
+
+    In one process with the segmenter it takes the map and the camera's keyframes from there; what
+    is said here about them counts only when it runs alone.
+    """
+
+    threads: int = param(
+        0, "CPU threads of a training; 0: all but one, so that clicks go on", bounds=(0, 1024)
+    )
+    niceness: int = param(10, "how far a training stands back on the CPU", bounds=(0, 19))
+    memory_gb: float = param(
+        2.0, "for the pixels' blending weights; the rest goes to files", bounds=(0.0, 1000.0)
+    )
+    max_views: int = param(
+        200, "views to train on at most, chosen for coverage", bounds=(1, 100_000)
+    )
+    checkpoint_every: int = param(250, "iterations that a kill may cost", bounds=(1, 1_000_000))
+    feedback_period_s: float = param(0.5, "time between two feedbacks [s]", bounds=(0.0, 60.0))
+    preview_period_s: float = param(
+        5.0,
+        "time between two pictures on `~/preview`, if somebody looks [s]",
+        bounds=(0.1, 3600.0),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +215,7 @@ class PlayerConfig:
     camera_frame: str = param("camera_optical_frame", "frame of the images (REP-103)")
 
 
-NODES = {"segmenter": SegmenterConfig, "player": PlayerConfig}
+NODES = {"segmenter": SegmenterConfig, "trainer": TrainerConfig, "player": PlayerConfig}
 """Node name -> its parameters."""
 
 
