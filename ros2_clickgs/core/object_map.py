@@ -22,7 +22,7 @@ from ros2_clickgs.core.recipe import signed_points, sparse, stacked
 from ros2_clickgs.core.similarity import Similarity
 from ros2_clickgs.core.state import Click, State
 from ros2_clickgs.core.types import Camera, Gaussians
-from ros2_clickgs.core.votes import Votes, cast_votes, margins
+from ros2_clickgs.core.votes import Votes, margins, weights_inside
 
 
 class ObjectMap:
@@ -112,14 +112,16 @@ class ObjectMap:
         """
         for object_id in ids:
             self._state.ballot(object_id)
-        votes = cast_votes(self.rasterizer, camera, label_image, len(ids))
-        for row, object_id in enumerate(ids):
-            self._do(
-                operations.add_votes,
-                object_id=object_id,
-                view_points=camera.center[None].clone(),
-                **sparse(votes[[row]]),
-            )
+        votes_for, seen = weights_inside(self.rasterizer, camera, label_image, len(ids))
+        rows = torch.nonzero(seen)[:, 0]
+        self._do(
+            operations.add_view,
+            ids=torch.tensor(ids, dtype=torch.int64),
+            rows=rows.cpu().int(),
+            seen=seen[rows].cpu().float(),
+            votes_for=votes_for[:, rows].cpu().float(),
+            view_point=camera.center.clone(),
+        )
 
     def replace_votes(self, object_id: int, votes: Votes, view_points: list[Tensor]) -> None:
         """Put an object on new votes (L = 1) in place of those it had."""
@@ -171,10 +173,10 @@ class ObjectMap:
         )
 
     def cloud(self, object_id: int) -> PointCloud:
-        """Return an object's points, their normals towards the cameras that saw it."""
+        """Return an object's points with outward normals."""
         ids = self._members(object_id)
         return cloud_from_gaussians(
-            self.rasterizer.gaussians.select(ids),
+            self._bind(self.rasterizer.gaussians.select(ids)),
             torch.full((len(ids),), object_id, dtype=torch.int32),
             self._scores(object_id),
             self.view_points(object_id),

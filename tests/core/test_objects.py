@@ -4,7 +4,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ros2_clickgs.core.clouds import outward_normals
 from ros2_clickgs.core.geometry import rotmat_from_quat_wxyz
 from ros2_clickgs.core.objects import carries_most, largest_component, oriented_box
 
@@ -60,12 +59,3 @@ def test_the_bulk_leaves_out_what_hardly_counts():
 def test_too_few_points_are_all_kept():
     assert largest_component(torch.rand(3, 3) * 100, torch.ones(3)).all()
     assert len(largest_component(torch.zeros(0, 3), torch.zeros(0))) == 0
-
-
-def test_normals_of_a_sphere_point_at_the_viewer_outside():
-    points = torch.nn.functional.normalize(torch.randn(2000, 3), dim=-1)
-    eyes = torch.tensor([[0.0, 0, 5]]).double()
-    normals = outward_normals(points, eyes)
-    seen = points[:, 2] > 0.3
-    assert ((normals * points).sum(-1)[seen] > 0.9).float().mean() > 0.99
-    assert torch.allclose(normals.norm(dim=-1), torch.ones(2000), atol=1e-3)
