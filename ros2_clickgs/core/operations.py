@@ -60,20 +60,22 @@ def replace_votes(
     return state.put(object_id, replace(ballot, votes=votes, view_points=view_points))
 
 
-def add_votes(
+def add_view(
     state: State,
     *,
-    object_id: int,
+    ids: Int[Tensor, " L"],
     rows: Int[Tensor, " M"],
-    votes_for: Float32[Tensor, " M"],
-    votes_against: Float32[Tensor, " M"],
-    view_points: Float64[Tensor, "C 3"],
+    seen: Float32[Tensor, " M"],
+    votes_for: Float32[Tensor, "L M"],
+    view_point: Float64[Tensor, "3"],
 ) -> State:
-    """Add the votes of further views to those that an object has."""
-    ballot = state.ballot(object_id)
-    votes = ballot.votes + dense(len(state.gaussians), rows, votes_for, votes_against)
-    points = torch.cat([ballot.view_points, view_points])
-    return state.put(object_id, replace(ballot, votes=votes, view_points=points))
+    """Add a view's votes to those that some objects have; what is seen and not for is against."""
+    for object_id, mine in zip(ids.tolist(), votes_for, strict=True):
+        ballot = state.ballot(object_id)
+        votes = ballot.votes + dense(len(state.gaussians), rows, mine, seen - mine)
+        points = torch.cat([ballot.view_points, view_point[None]])
+        state = state.put(object_id, replace(ballot, votes=votes, view_points=points))
+    return state
 
 
 def note(
@@ -216,7 +218,7 @@ def redo(state: State) -> State:
 OPERATIONS: dict[str, Callable[..., State]] = {
     function.__name__: function
     for function in (
-        create, reserve, replace_votes, add_votes, note, weigh, touch, remember, take_back,
+        create, reserve, replace_votes, add_view, note, weigh, touch, remember, take_back,
         rename, merge, remove, clear, hide, move, recolor, undo, redo,
     )
 }  # fmt: skip

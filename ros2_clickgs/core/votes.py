@@ -70,12 +70,23 @@ def cast_votes(
     Raises:
         ShapeError: label image and camera disagree on height x width.
     """
+    votes_for, seen = weights_inside(rasterizer, camera, label_image, object_count)
+    return Votes(votes_for=votes_for, votes_against=seen - votes_for)
+
+
+def weights_inside(
+    rasterizer: Rasterizer, camera: Camera, label_image: Int[Tensor, "H W"], object_count: int
+) -> tuple[Float[Tensor, "L N"], Float[Tensor, " N"]]:
+    """Return every Gaussian's weight inside each object's mask, and where the view votes at all.
+
+    Raises:
+        ShapeError: label image and camera disagree on height x width.
+    """
     if tuple(label_image.shape) != (camera.height, camera.width):
         expected = f"{camera.height}x{camera.width} px like the camera"
         raise ShapeError("label_image", expected=expected, actual=tuple(label_image.shape))
     inside = rasterizer.vote(camera, label_image, object_count + 1)
-    votes_for = inside[:, 1:].T.contiguous()
-    return Votes(votes_for=votes_for, votes_against=inside.sum(1) - votes_for)
+    return inside[:, 1:].T.contiguous(), inside.sum(1)
 
 
 def decide_labels(

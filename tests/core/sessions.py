@@ -11,18 +11,23 @@ from ros2_clickgs.core.geometry import rotmat_from_quat_wxyz
 from ros2_clickgs.core.object_map import ObjectMap
 from ros2_clickgs.core.state import Ballot, Click, State
 from ros2_clickgs.core.votes import Votes
-from tests.core.blobs import BLOB_COUNT
+from tests.core.blobs import BLOB_COUNT, blob_camera
 
 
 class StillRasterizer:
-    """A map that nobody looks at: state needs no pictures."""
+    """A map that nobody looks at: what a view's votes are is said by its label image."""
 
     def __init__(self, gaussians):
         self.gaussians = gaussians
 
     def splat(self, camera, values): ...
     def backproject(self, camera, image): ...
-    def vote(self, camera, label_image, label_count): ...
+
+    def vote(self, camera, label_image, label_count):
+        seed = torch.Generator().manual_seed(int(label_image[0, 0]))
+        weights = torch.rand(len(self.gaussians), label_count, generator=seed)
+        return (weights - 0.6).clamp(min=0)
+
     def weights(self, camera, pixels=None): ...
 
 
@@ -41,7 +46,7 @@ def act(objects: ObjectMap, rng: random.Random) -> None:
     """Do something that a user may do in this state, chosen at random."""
     state = objects.state
     actions = [new_object] * 3 + [prune]
-    actions += [refine, rename, add, move, recolor, weigh] * 2 * bool(objects.ids)
+    actions += [refine, rename, add, see, move, recolor, weigh] * 2 * bool(objects.ids)
     actions += [remove, delete] * bool(objects.ids) + [merge] * (len(objects.ids) > 1)
     actions += [take_back] * any(ballot.before for ballot in state.ballots.values())
     actions += [lambda o, _: o.undo()] * 3 * bool(state.done)
@@ -75,6 +80,12 @@ def refine(objects, rng):
 def add(objects, rng):
     found = some(objects, rng)
     objects.replace_votes(found, objects.votes(found) + blob_votes(rng), [point(rng)])
+
+
+def see(objects, rng):
+    camera = blob_camera(rng.random())
+    label_image = torch.full((camera.height, camera.width), rng.getrandbits(30))
+    objects.integrate(camera, label_image, objects.ids)
 
 
 def rename(objects, rng):

@@ -4,6 +4,7 @@ import torch
 
 from ros2_clickgs.backends import make_rasterizer
 from ros2_clickgs.core.object_map import ObjectMap
+from ros2_clickgs.core.votes import cast_votes
 from ros2_clickgs.errors import NotFoundError
 from tests.core.blobs import BLOB_COUNT, blob_camera, blob_labels, blob_map
 
@@ -70,3 +71,16 @@ def test_an_object_without_votes_is_empty_not_an_error(object_map):
     found = object_map.get(object_map.create())
     assert len(found.gaussian_ids) == 0
     assert found.score == 0
+
+
+def test_a_view_is_one_operation_and_its_votes_are_those_of_cast_votes(object_map):
+    ids, recorded = [object_map.create(), object_map.create()], []
+    object_map.record = recorded.append
+    camera = blob_camera()
+    labels = blob_labels(object_map.rasterizer, camera)
+    object_map.integrate(camera, labels, ids)
+    assert [operation.name for operation in recorded] == ["add_view"]
+    votes = cast_votes(object_map.rasterizer, camera, labels, 2)
+    for row, object_id in enumerate(ids):
+        assert torch.equal(object_map.votes(object_id).votes_for, votes[[row]].votes_for)
+        assert torch.equal(object_map.votes(object_id).votes_against, votes[[row]].votes_against)
