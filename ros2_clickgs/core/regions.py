@@ -175,5 +175,7 @@ def graspable_width(local: Float64[Tensor, "M 3"], normals: Float64[Tensor, "M 3
     return float(widths[closes].min()) if closes.any() else math.nan
 
 
-def _mean_where(values: Float64[Tensor, "M K"], chosen: Bool[Tensor, "M K"]) -> Float64[Tensor, " K"]:
+def _mean_where(
+    values: Float64[Tensor, "M K"], chosen: Bool[Tensor, "M K"]
+) -> Float64[Tensor, " K"]:
     return (values * chosen).sum(0) / chosen.sum(0)

@@ -77,7 +77,8 @@ def test_pieces_are_regions_by_score_and_crumbs_are_none():
     assert (first.score, second.score) == pytest.approx((0.9, 0.6), abs=1e-3)
     assert set(first.rows.tolist()) == set(torch.nonzero(right)[:, 0].tolist())
     assert find_regions(cloud_of(points, normals), probabilities, labels, min_score=0.95) == []
-    assert find_regions(cloud_of(points, normals), probabilities, torch.full_like(labels, -1)) == []
+    unseen = torch.full_like(labels, -1)
+    assert find_regions(cloud_of(points, normals), probabilities, unseen) == []
 
 
 def test_frames_are_rotations_with_x_towards_the_farther_end():
