@@ -30,6 +30,8 @@ class Mask:
     """Where the object is."""
     score: float
     """The segmenter's own belief in the mask (predicted IoU), in [0, 1]."""
+    stability: float = 1.0
+    """IoU of the mask with itself drawn a little stricter or laxer; 1 where nobody looked."""
 
 
 @runtime_checkable
@@ -50,5 +52,18 @@ class Segmenter(Protocol):
 
         Raises:
             ClickGSError: no image is set, or a prompt holds neither positive point, box nor mask.
+        """
+        ...
+
+
+@runtime_checkable
+class AutomaticSegmenter(Segmenter, Protocol):
+    """A segmenter that also finds things by itself."""
+
+    def everything(self) -> list[Mask]:
+        """Return masks of all things in the current image and of their parts, overlapping.
+
+        Raises:
+            ClickGSError: no image is set.
         """
         ...

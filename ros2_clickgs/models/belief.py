@@ -21,12 +21,17 @@ def belief(
     """Return contrast of the regions x clearness of the outline x steadiness of the answer."""
     if not mask.any():
         return 0.0
-    clear = min(edge_along(picture, mask) / CLEAR_EDGE, 1.0) ** 0.5
+    clear = clearness(picture, mask)
     if prompt.soft_mask is not None:
         soft = cv2.resize(prompt.soft_mask, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
         return clear * overlap(soft > 0.5, mask)
     apart = np.average(contrast(picture.tree)[regions], weights=picture.areas[regions])
     return float(apart * clear * steadiness(picture, mask, prompt))
+
+
+def clearness(picture: Picture, mask: Bool[np.ndarray, "h w"]) -> float:
+    """Return how clearly colours part along the outline of a mask, in [0, 1]."""
+    return min(edge_along(picture, mask) / CLEAR_EDGE, 1.0) ** 0.5
 
 
 def edge_along(picture: Picture, mask: Bool[np.ndarray, "h w"]) -> float:

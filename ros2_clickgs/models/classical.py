@@ -11,7 +11,8 @@ from ros2_clickgs.core.segmenter import Mask, Prompt
 from ros2_clickgs.errors import ClickGSError, ShapeError
 from ros2_clickgs.models.belief import belief
 from ros2_clickgs.models.borders import snap_to_colors
-from ros2_clickgs.models.finishing import keep_prompted, obey, whole_low_thing
+from ros2_clickgs.models.everything import things_and_parts
+from ros2_clickgs.models.finishing import keep_prompted, obey, to_original, whole_low_thing
 from ros2_clickgs.models.picture import Picture, understand
 from ros2_clickgs.models.selection import choose_regions, follow_soft_mask, largest_allowed
 
@@ -60,11 +61,23 @@ class ClassicalSegmenter:
             ClickGSError: no image is set, or a prompt holds neither positive point, box nor mask.
             ShapeError: a soft mask is not of the image's size.
         """
-        if self._picture is None:
-            raise ClickGSError("no image is set; call set_image before predict")
+        picture = self._current()
         for prompt in prompts:
-            check_prompt(prompt, self._picture.shape)
-        return [answer(self._picture, prompt) for prompt in prompts]
+            check_prompt(prompt, picture.shape)
+        return [answer(picture, prompt) for prompt in prompts]
+
+    def everything(self) -> list[Mask]:
+        """Return the masks of all things in the current image, and of their parts.
+
+        Raises:
+            ClickGSError: no image is set.
+        """
+        return things_and_parts(self._current())
+
+    def _current(self) -> Picture:
+        if self._picture is None:
+            raise ClickGSError("no image is set; call set_image first")
+        return self._picture
 
 
 def check_prompt(prompt: Prompt, shape: tuple[int, int]) -> None:
@@ -85,11 +98,7 @@ def answer(picture: Picture, prompt: Prompt) -> Mask:
     coarse = whole_low_thing(picture, coarse, prompt)
     fine = snap_to_colors(picture.image, coarse)
     fine = keep_prompted(picture, fine, prompt)
-    pixels = (
-        cv2.resize(fine.astype(np.float32), picture.shape[::-1], interpolation=cv2.INTER_AREA)
-        > 0.5
-    )
-    pixels = obey(pixels, prompt)
+    pixels = obey(to_original(picture, fine), prompt)
     return Mask(pixels=pixels, score=belief(picture, regions, fine, prompt))
 
 

@@ -23,9 +23,15 @@ def whole_low_thing(
     if prompt.soft_mask is not None or prompt.box is not None or len(things) != 1 or not things[0]:
         return mask
     thing = picture.graph.low == things[0]
-    if thing[v, u][~prompt.point_labels].any() or (mask & thing).sum() < PART * mask.sum():
+    if thing[v, u][~prompt.point_labels].any() or not is_most_of(mask, thing):
         return mask
-    return thing if mask.sum() > WHOLE * thing.sum() else mask
+    return thing
+
+
+def is_most_of(mask: Bool[np.ndarray, "h w"], thing: Bool[np.ndarray, "h w"]) -> bool:
+    """Return whether a mask lies in a low thing and covers enough of it to mean all of it."""
+    lies_in = (mask & thing).sum() >= PART * mask.sum()
+    return bool(lies_in and mask.sum() > WHOLE * thing.sum())
 
 
 def keep_prompted(
@@ -40,6 +46,12 @@ def keep_prompted(
         keep = np.isin(np.arange(len(stats)), hit[hit > 0]) if (hit > 0).any() else keep
     keep[0] = False
     return keep[components]
+
+
+def to_original(picture: Picture, mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "H W"]:
+    """Return a mask of working size at the size of the original image."""
+    size = picture.shape[::-1]
+    return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
 
 
 def obey(pixels: Bool[np.ndarray, "H W"], prompt: Prompt) -> Bool[np.ndarray, "H W"]:

@@ -9,19 +9,22 @@ from ros2_clickgs.models.hierarchy import RegionTree
 CONTRAST_CAP = 6.0
 """Separations above this are all the same."""
 TYPICAL_SHARE = 0.1
-"""Things fill little of an image: a share a of it counts exp(-a / TYPICAL_SHARE)."""
+"""Clicked things fill little of an image: a share a of it counts exp(-a / TYPICAL_SHARE)."""
 SPLIT_COST_PX = 20.0
 """Pixels of a soft mask that must be gained before a region is cut into its parts."""
 
 
-def distinctness(tree: RegionTree, areas: Float[np.ndarray, " R"]) -> Float[np.ndarray, " R"]:
+def distinctness(
+    tree: RegionTree, areas: Float[np.ndarray, " R"], typical_share: float = TYPICAL_SHARE
+) -> Float[np.ndarray, " R"]:
     """Return how much each region looks like a thing: small, and well apart from the rest.
 
     Args:
         tree: nested regions.
         areas: pixels of each region; the root's are the image's.
+        typical_share: share of the image that such things fill.
     """
-    return contrast(tree) * np.exp(-areas / areas[-1] / TYPICAL_SHARE)
+    return contrast(tree) * np.exp(-areas / areas[-1] / typical_share)
 
 
 def contrast(tree: RegionTree) -> Float[np.ndarray, " R"]:
