@@ -13,7 +13,6 @@ from ros2_clickgs.errors import ClickGSError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ros2_clickgs.core.features.masks import MaskedView
     from ros2_clickgs.core.features.query import FeatureQuery
     from ros2_clickgs.core.features.training import Step, Trainer
     from ros2_clickgs.core.rasterizer import Rasterizer
@@ -58,13 +57,14 @@ def train(
     from ros2_clickgs.io.cameras import load_views
     from ros2_clickgs.io.features import SpillingShelf, load_checkpoint, save_features
     from ros2_clickgs.io.maps import load_map, map_sha256
+    from ros2_clickgs.io.masked_views import load_masked_views
 
     check_number("--iterations", iterations, 1, float("inf"))
     check_number("--seed", seed, 0, float("inf"))
     check_number("--memory-gb", memory_gb, 0, float("inf"))
     check_output(out, (".npz",))
     views = load_views(cameras)
-    masked = with_both_levels(views, masks)
+    masked = load_masked_views(views, masks).masked
     map_hash, checkpoint = map_sha256(map), out.with_suffix(".checkpoint.pt")
     guided_from = min(TrainingOptions().global_from, iterations * 2 // 3)
     options = TrainingOptions(iterations=iterations, seed=seed, global_from=guided_from)
@@ -108,31 +108,6 @@ def run(trainer: "Trainer", checkpoint: Path, map_hash: str) -> "Step | None":
         say(f"stopped after {trainer.iteration} iterations; --resume goes on from here")
         save_checkpoint(checkpoint, trainer, map_hash)
     return last
-
-
-def with_both_levels(views: "list[View]", masks: Path) -> "list[MaskedView]":
-    """Return the views that have masks at both levels.
-
-    Raises:
-        ClickGSError: the folder is missing, or no view has them.
-    """
-    import torch
-
-    from ros2_clickgs.core.features.masks import MaskedView
-    from ros2_clickgs.io.images import find_label_image, read_label_image
-
-    if not masks.is_dir():
-        raise ClickGSError(f"{masks}: no such folder; give the folder with the views' mask PNGs")
-    masked = []
-    for view in views:
-        paths = [find_label_image(masks, view, kind) for kind in ("coarse", "fine")]
-        if all(paths):
-            labels = (torch.from_numpy(read_label_image(path, view.camera)) for path in paths)
-            masked.append(MaskedView(camera=view.camera, coarse=next(labels), fine=next(labels)))
-    if not masked:
-        names = f"{views[0].name}.coarse.png and {views[0].name}.fine.png"
-        raise ClickGSError(f"{masks}: none of {len(views)} views has both {names}")
-    return masked
 
 
 def query(

@@ -16,9 +16,9 @@ from torch import Tensor
 from ros2_clickgs.core.features.feature_map import FeatureMap
 from ros2_clickgs.core.features.options import COARSE_DEPTH, DEPTH
 from ros2_clickgs.core.features.training import Trainer
-from ros2_clickgs.core.types import Camera
 from ros2_clickgs.errors import ClickGSError, FileFormatError, MapMismatchError
 from ros2_clickgs.io.atomic import atomic_path
+from ros2_clickgs.io.camera_arrays import camera_arrays, views_from_arrays
 from ros2_clickgs.io.npz import NpzReader
 from ros2_clickgs.io.views import View
 
@@ -38,7 +38,6 @@ def save_features(
         map_sha256: hash of the map's file.
         views: the cameras that it was trained with, so that clicks can name their pixels.
     """
-    cameras = [view.camera for view in views]
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.savez(
             file,
@@ -48,10 +47,7 @@ def save_features(
             coarse_background=feature_map.coarse_background.cpu().float().numpy(),
             fine_background=feature_map.fine_background.cpu().float().numpy(),
             map_sha256=np.array(map_sha256),
-            view_names=np.array([view.name for view in views], dtype=np.str_),
-            view_K=np.array([camera.K.numpy() for camera in cameras]).reshape(-1, 3, 3),
-            view_poses=np.array([c.T_world_camera.numpy() for c in cameras]).reshape(-1, 4, 4),
-            view_sizes=np.array([(c.width, c.height) for c in cameras], np.int32).reshape(-1, 2),
+            **camera_arrays(views),
         )
 
 
@@ -87,22 +83,7 @@ def load_feature_views(path: str | Path) -> list[View]:
         FileFormatError: the file is broken or does not hold them.
     """
     with NpzReader(path, MAKE_AGAIN) as arrays:
-        names = arrays.texts("view_names")
-        numbers = [arrays.numbers(f"view_{what}", float) for what in ("K", "poses", "sizes")]
-    if not all(len(rows) == len(names) for rows in numbers):
-        raise FileFormatError(path, "does not hold as many cameras as names", MAKE_AGAIN)
-    return [
-        View(
-            name=name,
-            camera=Camera(
-                K=torch.from_numpy(K),
-                T_world_camera=torch.from_numpy(pose),
-                width=int(size[0]),
-                height=int(size[1]),
-            ),
-        )
-        for name, K, pose, size in zip(names, *numbers, strict=True)
-    ]
+        return views_from_arrays(arrays)
 
 
 def save_checkpoint(path: str | Path, trainer: Trainer, map_sha256: str) -> None:

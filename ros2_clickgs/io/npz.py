@@ -56,7 +56,7 @@ class NpzReader:
         if map_sha256 is None:
             log.warning("%s: not checked which map these %s belong to", self._path, what)
         elif not made_for:
-            raise self._error("does not say which map it is for")
+            raise self.error("does not say which map it is for")
         elif made_for != map_sha256:
             raise MapMismatchError(self._path, made_for=made_for, given=map_sha256)
         return made_for
@@ -67,9 +67,9 @@ class NpzReader:
             return default
         values = self._read(name)
         if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-            raise self._error(f"'{name}' does not hold finite numbers")
+            raise self.error(f"'{name}' does not hold finite numbers")
         if np.dtype(dtype).kind == "i" and values.dtype.kind == "f":
-            raise self._error(f"'{name}' does not hold whole numbers")
+            raise self.error(f"'{name}' does not hold whole numbers")
         return values.astype(dtype)
 
     def texts(self, name: str) -> list[str]:
@@ -78,12 +78,12 @@ class NpzReader:
             return []
         values = np.atleast_1d(self._read(name))
         if values.ndim != 1 or (values.size and values.dtype.kind != "U"):
-            raise self._error(f"'{name}' does not hold text")
+            raise self.error(f"'{name}' does not hold text")
         return [str(value) for value in values]
 
     def _read(self, name: str) -> np.ndarray:
         if name not in self._arrays:
-            raise self._error(f"lacks the array '{name}'")
+            raise self.error(f"lacks the array '{name}'")
         try:
             return self._arrays[name]
         except BROKEN_NPZ as error:
@@ -98,17 +98,18 @@ class NpzReader:
         for member in archive.infolist():
             if member.file_size > MAX_EXPANSION * min(member.compress_size, held):
                 problem = f"claims {member.file_size} bytes of '{member.filename}'"
-                raise self._error(f"{problem}, more than it can hold")
+                raise self.error(f"{problem}, more than it can hold")
             with archive.open(member) as file:
                 shape, _, dtype = read_header[np.lib.format.read_magic(file)](file)
             if np.prod(shape, dtype=float) * max(dtype.itemsize, 1) > member.file_size:
                 problem = f"claims {shape} values of '{member.filename}'"
-                raise self._error(f"{problem}, more than it holds")
+                raise self.error(f"{problem}, more than it holds")
 
-    def _error(self, problem: str) -> FileFormatError:
+    def error(self, problem: str) -> FileFormatError:
+        """Return what is wrong with the file, with the remedy."""
         return FileFormatError(self._path, problem, self._remedy)
 
     def _told(self, error: BaseException) -> FileFormatError:
         if isinstance(error, FileNotFoundError):
             return FileFormatError(self._path, "does not exist", "check the path")
-        return self._error(f"is no .npz of plain arrays ({str(error)[:80]})")
+        return self.error(f"is no .npz of plain arrays ({str(error)[:80]})")
