@@ -39,21 +39,30 @@ def load_masked_views(views: Sequence[View], masks: Path) -> TrainingViews:
     Raises:
         ClickGSError: the folder is missing, or no view has them.
     """
+    found = views_with_masks(views, masks)
+    return TrainingViews([v.name for v in found], [load_masked_view(v, masks) for v in found])
+
+
+def views_with_masks(views: Sequence[View], masks: Path) -> list[View]:
+    """Return those views that have masks of both levels in a folder.
+
+    Raises:
+        ClickGSError: the folder is missing, or no view has them.
+    """
     if not masks.is_dir():
         raise ClickGSError(f"{masks}: no such folder; give the folder with the views' mask PNGs")
-    found = TrainingViews([], [])
-    for view in views:
-        paths = [find_label_image(masks, view, level) for level in LEVELS]
-        if all(paths):
-            labels = (torch.from_numpy(read_label_image(path, view.camera)) for path in paths)
-            found.names.append(view.name)
-            found.masked.append(
-                MaskedView(camera=view.camera, coarse=next(labels), fine=next(labels))
-            )
-    if not found.masked:
+    found = [v for v in views if all(find_label_image(masks, v, level) for level in LEVELS)]
+    if not found:
         names = f"{views[0].name}.coarse.png and {views[0].name}.fine.png"
         raise ClickGSError(f"{masks}: none of {len(views)} views has both {names}")
     return found
+
+
+def load_masked_view(view: View, masks: Path) -> MaskedView:
+    """Return a view's masks; it has both."""
+    paths = (find_label_image(masks, view, level) for level in LEVELS)
+    coarse, fine = (torch.from_numpy(read_label_image(path, view.camera)) for path in paths)
+    return MaskedView(camera=view.camera, coarse=coarse, fine=fine)
 
 
 def keep_views(path: Path, kept: TrainingViews, source: str, map_sha256: str) -> None:

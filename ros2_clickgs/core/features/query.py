@@ -76,6 +76,15 @@ class FeatureQuery:
             chosen &= similar.amax(1) > against.amax(1) + ROUNDING
         return chosen
 
+    def likeness(self, clicked: Float[Tensor, "A 24"], level: Level) -> Float[Tensor, " N"]:
+        """Return every Gaussian's largest cosine to one of the clicked features."""
+        units = normalize(clicked[:, self.feature_map.channels(level)], dim=1)
+        return (self._levels[level].units @ units.T).amax(1)
+
+    def likeness_to_clusters(self, level: Level) -> Float[Tensor, " N"]:
+        """Return every Gaussian's cosine to its nearest cluster; -1 where there are none."""
+        return self._levels[level].likeness
+
     def threshold(self, unit: Float[Tensor, " D"], level: Level) -> tuple[int | None, float]:
         r"""Return the cluster that a clicked feature lies in and the cosine that it asks for.
 
