@@ -85,6 +85,9 @@ def check(leaf: Leaf, value: Any) -> None:
         raise ConfigError(leaf.name, value, f"a {type(leaf.default).__name__}")
     if leaf.choices and value not in leaf.choices:
         raise ConfigError(leaf.name, value, " | ".join(leaf.choices))
+    if isinstance(value, tuple) and isinstance(leaf.default[0], str):
+        check_names(leaf.name, value)
+        return
     numbers = value if isinstance(value, tuple) else (value,)
     if isinstance(value, tuple) and len(value) != len(leaf.default):
         raise ConfigError(leaf.name, value, f"{len(leaf.default)} numbers")
@@ -93,6 +96,12 @@ def check(leaf: Leaf, value: Any) -> None:
             raise ConfigError(leaf.name, value, "finite numbers")
         if leaf.bounds and not leaf.bounds[0] <= number <= leaf.bounds[1]:
             raise ConfigError(leaf.name, value, f"{leaf.bounds[0]} to {leaf.bounds[1]}")
+
+
+def check_names(name: str, value: tuple) -> None:
+    """Raise ConfigError unless `value` is a list of different texts."""
+    if not value or len(set(value)) < len(value) or not all(type(v) is str for v in value):
+        raise ConfigError(name, value, "a list of different texts, at least one")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +141,13 @@ class MapConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveConfig(MapConfig):
-    """Images of a live camera and its poses."""
+    """Images of live cameras and their poses."""
 
+    cameras: tuple = param(
+        ("",),
+        "namespaces of the cameras, each with `image`, `camera_info` and `pose` below it; "
+        "empty: the node's own",
+    )
     input_qos: str = param(
         "best_effort", "reliability of image inputs", choices=("best_effort", "reliable")
     )
@@ -184,6 +198,9 @@ class TrainerConfig(LiveConfig):
     niceness: int = param(10, "how far a training stands back on the CPU", bounds=(0, 19))
     memory_gb: float = param(
         2.0, "for the pixels' blending weights; the rest goes to files", bounds=(0.0, 1000.0)
+    )
+    pixels_per_iteration: int = param(
+        10_000, "pixels that are compared with each other", bounds=(100, 1_000_000)
     )
     max_views: int = param(
         200, "views to train on at most, chosen for coverage", bounds=(1, 100_000)

@@ -128,12 +128,18 @@ class _Arrays:
         self.payload, self.place = payload, 0
 
     def tensor_or_dict(self, found: dict[str, Any]) -> Any:
-        if set(found) != {"dtype", "shape", "bytes"}:
+        if set(found) - {"bytes"} != {"dtype", "shape"}:
             return found
-        numbers = [found["bytes"], *found["shape"]]
+        numbers = [*found["shape"], found.get("bytes", 0)]
         if found["dtype"] not in DTYPES or not all(type(n) is int and n >= 0 for n in numbers):
             raise ValueError(f"no array is {found}")
-        block = self.payload[self.place : self.place + found["bytes"]]
-        self.place += found["bytes"]
-        array = unpacked(block, np.dtype(found["dtype"]), math.prod(found["shape"]))
+        dtype, count = np.dtype(found["dtype"]), math.prod(found["shape"])
+        if "bytes" in found:
+            array = unpacked(self._taken(found["bytes"]), dtype, count)
+        else:  # the first files had arrays as they are in memory
+            array = np.frombuffer(self._taken(count * dtype.itemsize), dtype, count).copy()
         return torch.from_numpy(array.reshape(found["shape"]))
+
+    def _taken(self, length: int) -> bytes:
+        self.place += length
+        return self.payload[self.place - length : self.place]

@@ -29,7 +29,7 @@ from ros2_clickgs.errors import (
 from ros2_clickgs.io.atomic import atomic_path
 from ros2_clickgs.io.records import DAMAGED, encoded, read_records
 
-MAGIC = b"clickgs session 2\n"
+MAGIC = b"clickgs session 1\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,21 +5,26 @@ import threading
 from bisect import bisect_left
 from typing import Protocol
 
+import torch
 from jaxtyping import Float
 from std_msgs.msg import Header
 from torch import Tensor
 
 from ros2_clickgs.core.geometry import interpolate_pose
 from ros2_clickgs.core.types import Camera
-from ros2_clickgs.errors import NotFoundError, TransformError
+from ros2_clickgs.errors import ClickGSError, NotFoundError, TransformError
 from ros2_clickgs.nodes.conversions.geometry import (
     NANOSECONDS,
     Intrinsics,
     nanoseconds_from_msg,
 )
 
-KEPT_POSES = 2000
-"""A minute of poses at 30 Hz: masks may come that late."""
+KEPT_NS = 60 * NANOSECONDS
+"""How far back poses are known: masks may come that late."""
+KEPT_POSES = 30_000
+"""A minute of poses at 500 Hz."""
+RUN_NS = NANOSECONDS
+"""A stamp so far before another of its stream is of another run: time began anew between them."""
 
 
 class PoseSource(Protocol):
@@ -35,32 +40,55 @@ class PoseSource(Protocol):
 
 
 class PoseBuffer:
-    """Poses of the camera as they came on `pose`, interpolated between neighbours."""
+    """Poses as they came on one `pose` topic, interpolated between neighbours.
+
+    A PoseStamped does not say which camera it is of. Where several cameras share the topic, only a
+    pose with the image's own stamp is used, and none if two were given for it.
+    """
 
     def __init__(self, max_age_s: float) -> None:
         self.set_max_age(max_age_s)
+        self.frame_ids: set[str] = set()
+        """Cameras whose poses these are."""
         self._lock = threading.Lock()
         self._stamps: list[int] = []
-        self._poses: list[Tensor] = []
+        self._poses: list[Tensor | None] = []
 
     def set_max_age(self, max_age_s: float) -> None:
         """Set how far from a stamp a pose may be to be used."""
         self.max_age_ns = round(max_age_s * NANOSECONDS)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether several cameras share the topic."""
+        return len(self.frame_ids) > 1
+
     def add(self, stamp_ns: int, T_map_camera: Float[Tensor, "4 4"]) -> None:
-        """Take a pose. One that lies a second before the last begins anew (a bag that loops)."""
+        """Take a pose; one that lies far before the last begins anew."""
+        self.rewind(stamp_ns)
         with self._lock:
-            if self._stamps and stamp_ns < self._stamps[-1] - NANOSECONDS:
-                self._stamps, self._poses = [], []
             at = bisect_left(self._stamps, stamp_ns)
             is_known = self._stamps[at : at + 1] == [stamp_ns]
+            is_doubtful = is_known and self.is_shared and not same(self._poses[at], T_map_camera)
             self._stamps[at : at + is_known] = [stamp_ns]
-            self._poses[at : at + is_known] = [T_map_camera]
-            del self._stamps[:-KEPT_POSES], self._poses[:-KEPT_POSES]
+            self._poses[at : at + is_known] = [None if is_doubtful else T_map_camera]
+            oldest = bisect_left(self._stamps, self._stamps[-1] - KEPT_NS)
+            oldest = max(oldest, len(self._stamps) - KEPT_POSES)
+            del self._stamps[:oldest], self._poses[:oldest]
+
+    def rewind(self, now_ns: int) -> None:
+        """Forget all if the time is now one that lies far before the newest: another run began."""
+        with self._lock:
+            if self._stamps and now_ns < self._stamps[-1] - RUN_NS:
+                self._stamps, self._poses = [], []
 
     def is_final(self, frame_id: str, stamp_ns: int) -> bool:
         """Return whether a pose at or after the stamp is there."""
-        return bool(self._stamps) and self._stamps[-1] >= stamp_ns
+        with self._lock:
+            at = bisect_left(self._stamps, stamp_ns)
+            return self._stamps[at : at + 1] == [stamp_ns] or (
+                at < len(self._stamps) and not self.is_shared
+            )
 
     def at(self, frame_id: str, stamp_ns: int) -> Float[Tensor, "4 4"]:
         """Return the pose at a stamp: between two neighbours, else the near one of them.
@@ -68,11 +96,12 @@ class PoseBuffer:
         Raises:
             TransformError: none lies within max_age_ns.
         """
+        limit = 0 if self.is_shared else self.max_age_ns
         with self._lock:
             index = bisect_left(self._stamps, stamp_ns)
             around = range(max(index - 1, 0), min(index + 1, len(self._stamps)))
             near = [(self._stamps[i], self._poses[i]) for i in around]
-        near = [(s, T) for s, T in near if abs(s - stamp_ns) <= self.max_age_ns]
+        near = [(s, T) for s, T in near if abs(s - stamp_ns) <= limit and T is not None]
         if not near:
             raise TransformError(self._why_none(stamp_ns))
         (before_ns, T_before), (after_ns, T_after) = near[0], near[-1]
@@ -81,33 +110,58 @@ class PoseBuffer:
         return interpolate_pose(T_before, T_after, fraction)
 
     def _why_none(self, stamp_ns: int) -> str:
-        limit = f"max_pose_age_s = {self.max_age_ns / NANOSECONDS:g}"
+        stamp = f"stamp {stamp_ns / NANOSECONDS:.3f} s"
         if not self._stamps:
-            return f"no pose has come yet for stamp {stamp_ns / NANOSECONDS:.3f} s; publish `pose`"
-        nearest = min(abs(s - stamp_ns) for s in self._stamps)
+            return f"no pose has come yet for {stamp}; publish `pose`"
+        if self.is_shared:
+            cameras = ", ".join(sorted(self.frame_ids))
+            return (
+                f"no pose has exactly {stamp}, or two have, and `pose` is shared by the cameras "
+                f"{cameras}; list them in the parameter `cameras`, or set pose_source: tf"
+            )
+        if stamp_ns < self._stamps[0]:
+            before = (self._stamps[0] - stamp_ns) / NANOSECONDS
+            kept = (self._stamps[-1] - self._stamps[0]) / NANOSECONDS
+            return (
+                f"{stamp} is {before:.3f} s older than the oldest of the poses kept (those of "
+                f"{kept:.1f} s); publish it sooner"
+            )
+        nearest = min(abs(s - stamp_ns) for s in self._stamps) / NANOSECONDS
+        limit = self.max_age_ns / NANOSECONDS
         return (
-            f"the pose nearest to stamp {stamp_ns / NANOSECONDS:.3f} s is "
-            f"{nearest / NANOSECONDS:.3f} s away ({limit}); publish poses more often, with the "
-            "images' clock, or raise max_pose_age_s"
+            f"the pose nearest to {stamp} is {nearest:.3f} s away (max_pose_age_s = {limit:g}); "
+            "publish poses more often, with the images' clock, or raise max_pose_age_s"
         )
+
+
+def same(old: Float[Tensor, "4 4"] | None, new: Float[Tensor, "4 4"]) -> bool:
+    """Return whether a pose is there and the same as another."""
+    return old is not None and torch.equal(old, new)
 
 
 class CameraSource:
     """Finds the camera of a header."""
 
-    def __init__(self, poses: PoseSource) -> None:
-        self.poses = poses
-        self._intrinsics: dict[str, Intrinsics] = {}
+    def __init__(self) -> None:
+        self._cameras: dict[str, tuple[Intrinsics, PoseSource]] = {}
 
-    def set_intrinsics(self, frame_id: str, intrinsics: Intrinsics) -> None:
-        """Take a camera's calibration."""
-        self._intrinsics[frame_id] = intrinsics
+    def set_camera(self, frame_id: str, intrinsics: Intrinsics, poses: PoseSource) -> None:
+        """Take a camera's calibration, and who knows where it was.
+
+        Raises:
+            ClickGSError: another camera has the same frame.
+        """
+        if frame_id in self._cameras and self._cameras[frame_id][1] is not poses:
+            raise ClickGSError(
+                f"frame {frame_id!r} is another camera's already; give each camera its own"
+            )
+        self._cameras[frame_id] = (intrinsics, poses)
 
     def is_final(self, header: Header) -> bool:
         """Return whether waiting any longer cannot improve the answer of `at`."""
-        stamp_ns = nanoseconds_from_msg(header.stamp)
-        return header.frame_id in self._intrinsics and self.poses.is_final(
-            header.frame_id, stamp_ns
+        frame_id, stamp_ns = header.frame_id, nanoseconds_from_msg(header.stamp)
+        return frame_id in self._cameras and self._cameras[frame_id][1].is_final(
+            frame_id, stamp_ns
         )
 
     def intrinsics(self, frame_id: str) -> Intrinsics:
@@ -116,11 +170,7 @@ class CameraSource:
         Raises:
             NotFoundError: none has come for that frame.
         """
-        if not frame_id and len(self._intrinsics) == 1:
-            return next(iter(self._intrinsics.values()))
-        if frame_id not in self._intrinsics:
-            raise NotFoundError("camera_info for frame", frame_id, sorted(self._intrinsics))
-        return self._intrinsics[frame_id]
+        return self._camera(frame_id)[0]
 
     def at(self, header: Header) -> Camera:
         """Return the camera that took the image with this header.
@@ -129,6 +179,12 @@ class CameraSource:
             NotFoundError: no camera_info has come for its frame.
             TransformError: no pose is known at its stamp.
         """
-        intrinsics = self.intrinsics(header.frame_id)
-        stamp_ns = nanoseconds_from_msg(header.stamp)
-        return intrinsics.camera(self.poses.at(header.frame_id, stamp_ns))
+        intrinsics, poses = self._camera(header.frame_id)
+        return intrinsics.camera(poses.at(header.frame_id, nanoseconds_from_msg(header.stamp)))
+
+    def _camera(self, frame_id: str) -> tuple[Intrinsics, PoseSource]:
+        if not frame_id and len(self._cameras) == 1:
+            return next(iter(self._cameras.values()))
+        if frame_id not in self._cameras:
+            raise NotFoundError("camera_info for frame", frame_id, sorted(self._cameras))
+        return self._cameras[frame_id]

@@ -11,8 +11,9 @@ from sensor_msgs.msg import CameraInfo
 
 from ros2_clickgs.core.clicking import Click
 from ros2_clickgs.core.types import Camera
-from ros2_clickgs.errors import ShapeError
+from ros2_clickgs.errors import ClickGSError, ShapeError
 from ros2_clickgs.msg import ObjectMaskArray
+from ros2_clickgs.nodes.camera_topics import CameraTopics, check_size
 from ros2_clickgs.nodes.conversions.geometry import (
     intrinsics_from_msg,
     nanoseconds_from_msg,
@@ -21,18 +22,22 @@ from ros2_clickgs.nodes.conversions.geometry import (
 )
 from ros2_clickgs.nodes.conversions.masks import layers_from_msg
 from ros2_clickgs.nodes.lifecycle import drops_bad_input
-from ros2_clickgs.nodes.live_images import LiveImages, check_size
+from ros2_clickgs.nodes.live_images import LiveImages
 from ros2_clickgs.nodes.qos import BEST_EFFORT
 from ros2_clickgs.nodes.waiting import Waiting
+from ros2_clickgs.nodes.workbench import Workbench
 
 if TYPE_CHECKING:
     from ros2_clickgs.nodes.segmenter import SegmenterNode
 
 MAX_RENDERED_PX = 20_000_000
+MAX_QUEUE = 100
+"""Jobs that wait for the worker, above which masks are dropped; clicks never are."""
+REPEATED = "has voted already (same stamp, camera and object)"
 
 
 class Inputs(LiveImages):
-    """The camera, and what people and other segmenters say about its pictures."""
+    """The cameras, and what people and other segmenters say about their pictures."""
 
     def __init__(self, node: "SegmenterNode") -> None:
         """Subscribe.
@@ -44,8 +49,11 @@ class Inputs(LiveImages):
         self._subscriptions += [
             self.subscribe(ObjectMaskArray, "masks", self.on_masks, BEST_EFFORT),
             self.subscribe(PointStamped, "/clicked_point", self.on_clicked_point, BEST_EFFORT),
-            self.subscribe(Point, "image_mouse_left", self.on_image_mouse_left, BEST_EFFORT),
         ]
+        for topics in self.topics:
+            clicked = lambda msg, topics=topics: self.on_image_mouse_left(msg, topics)  # noqa: E731
+            name = topics.stream("image_mouse_left")
+            self._subscriptions.append(self.subscribe(Point, name, clicked, BEST_EFFORT))
 
     def virtual_camera(self, info: CameraInfo, pose: PoseStamped) -> Camera:
         """Return the camera that a service's caller describes.
@@ -78,19 +86,27 @@ class Inputs(LiveImages):
     def on_clicked_point(self, msg: PointStamped) -> None:
         """Begin an object at a point that was clicked in RViz."""
         click = Click(self.map_frame.point(msg))
-        self.node.submit("clicked_point", lambda bench: bench.segment([click]))
+        self.node.submit("clicked_point", lambda bench: bench.click([click]))
 
     @drops_bad_input
-    def on_image_mouse_left(self, msg: Point) -> None:
-        """Begin an object at a pixel that was clicked in the newest image (rqt_image_view)."""
+    def on_image_mouse_left(self, msg: Point, topics: CameraTopics) -> None:
+        """Begin an object at a pixel clicked in a camera's newest image (rqt_image_view)."""
         u, v, _ = point_from_msg(msg).tolist()
-        self.node.submit("image_mouse_left", lambda bench: bench.segment_newest(u, v))
+        frame_id = topics.frame_id
+        self.node.submit("image_mouse_left", lambda bench: bench.segment_newest(u, v, frame_id))
 
     def on_posed(self, waiting: Waiting, camera: Camera) -> None:
         """Pass on what has its camera now: an image, or masks of one."""
         if waiting.stream != "masks":
             super().on_posed(waiting, camera)
             return
-        stamp_ns = nanoseconds_from_msg(waiting.header.stamp)
-        layers = waiting.content
-        self.node.submit("masks", lambda bench: bench.vote(camera, layers, stamp_ns))
+        if self.node.queue_length() >= MAX_QUEUE:
+            raise ClickGSError(f"{MAX_QUEUE} jobs wait already; publish masks less often")
+        view = (waiting.header.frame_id, nanoseconds_from_msg(waiting.header.stamp))
+
+        def work(bench: Workbench) -> None:
+            repeated = bench.mask_votes.cast(camera, waiting.content, view)
+            for _ in range(repeated):
+                self.node.drop("masks", REPEATED)
+
+        self.node.submit("masks", work)

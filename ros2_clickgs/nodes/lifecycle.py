@@ -138,13 +138,17 @@ class ClickGSNode(LifecycleNode):
 
 
 def drops_bad_input(callback: Callable) -> Callable:
-    """Decorate `on_<stream>`: a ClickGSError drops the message, is counted and logged."""
-    stream = callback.__name__.removeprefix("on_")
+    """Decorate `on_<stream>`: a ClickGSError drops the message, is counted and logged.
 
-    def checked(self: Any, msg: Any) -> None:
+    Its object has a `node`, and a `stream` that tells what the node calls one of its inputs.
+    """
+    name = callback.__name__.removeprefix("on_")
+
+    def checked(self: Any, msg: Any, *about: Any) -> None:
+        stream = self.stream(name)
         self.node.diagnostics.received(stream)
         try:
-            callback(self, msg)
+            callback(self, msg, *about)
         except ClickGSError as error:
             self.node.drop(stream, error)
 

@@ -116,10 +116,13 @@ class Outputs:
         self._diagnostics.publish(report)
 
     def object_msg(self, bench: Workbench, object_id: int) -> SegmentedObject:
-        """Return an object's message, stamped with the last image that voted for it."""
+        """Return an object's message, stamped with the last image that voted for it.
+
+        It has the present stamp if only rendered views voted, or if time began anew since.
+        """
         ballot = bench.objects.state.ballot(object_id)
-        stamp_ns = ballot.voted_at_ns
-        header = self._header(msg_from_nanoseconds(stamp_ns) if stamp_ns else None)
+        is_past = 0 < ballot.voted_at_ns <= self._node.get_clock().now().nanoseconds
+        header = self._header(msg_from_nanoseconds(ballot.voted_at_ns) if is_past else None)
         found, cloud = bench.objects.get(object_id), bench.objects.cloud(object_id)
         msg = msg_from_object(found, cloud, header)
         msg.revision = ballot.revision

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
+from rclpy.clock import Clock, ClockType
 from rclpy.task import Future
 
 from ros2_clickgs.config import SegmenterConfig
@@ -42,7 +43,8 @@ class SegmenterNode(ClickGSNode):
         """Subscribe, offer services, publish the map."""
         self._bench = self._bench or self._load()
         worker = Worker(self.on_bug)
-        timer = self.create_timer(DIAGNOSTICS_PERIOD_S, self._report)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # the node's may stand still
+        timer = self.create_timer(DIAGNOSTICS_PERIOD_S, self._report, clock=steady)
         inputs = Inputs(self)
         self._active = (worker, inputs, Services(self, inputs), timer)
         self.submit("map", lambda bench: None)
@@ -92,8 +94,12 @@ class SegmenterNode(ClickGSNode):
             self._bench.see(frame)
             self.outputs.publish_overlay(self._bench, frame)
 
-        if self._worker.put_newest(stream, Job(run)):
+        if self._worker.put_newest(f"{stream} of {frame.frame_id}", Job(run)):
             self.diagnostics.superseded(stream)
+
+    def queue_length(self) -> int:
+        """Return how many jobs wait for the worker."""
+        return self._worker.queue_length()
 
     async def answer(self, work: Callable[[Workbench], T], *, changes: bool) -> T:
         """Let the worker answer a service; `changes` says that the objects are to be published.
@@ -160,6 +166,7 @@ class SegmenterNode(ClickGSNode):
             "session": str(bench.session.path or "none"),
             "keyframes": len(bench.keyframes),
             "queue": worker.queue_length(),
+            "clock jumps": self._active[1].watch.jumps,
             "last answer [s]": f"{self._answer_s:.2f}",
         }
         if self.outputs.is_map_awaited():

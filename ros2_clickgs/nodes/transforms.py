@@ -50,12 +50,34 @@ class TfPoses:
         return self._buffer.can_transform(self._map_frame, frame_id, Time(nanoseconds=stamp_ns))
 
     def at(self, frame_id: str, stamp_ns: int) -> Float[Tensor, "4 4"]:
-        """Return T_map_frame; stamp 0 means the latest.
+        """Return T_map_frame.
+
+        Raises:
+            TransformError: tf does not know it, or the stamp is 0, which tf takes for the latest.
+        """
+        if stamp_ns == 0:
+            raise TransformError(
+                f"an image of {frame_id!r} has stamp 0; stamp it when it is taken"
+            )
+        return self._lookup(frame_id, Time(nanoseconds=stamp_ns))
+
+    def latest(self, frame_id: str) -> Float[Tensor, "4 4"]:
+        """Return T_map_frame as it was told last.
 
         Raises:
             TransformError: tf does not know it.
         """
-        stamp = Time(nanoseconds=stamp_ns)
+        return self._lookup(frame_id, Time())
+
+    def forget(self) -> None:
+        """Forget all but static transforms: time began anew."""
+        self._buffer.clear()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.unregister()
+
+    def _lookup(self, frame_id: str, stamp: Time) -> Float[Tensor, "4 4"]:
         try:
             found = self._buffer.lookup_transform(self._map_frame, frame_id, stamp)
         except self._exceptions as error:
@@ -66,10 +88,6 @@ class TfPoses:
         pose = Pose(orientation=q)
         pose.position.x, pose.position.y, pose.position.z = t.x, t.y, t.z
         return pose_from_msg(pose)
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._listener.unregister()
 
 
 class MapFrame:
@@ -107,7 +125,7 @@ class MapFrame:
                 f"a click or pose is given in frame {frame_id!r}, not in map_frame {self.name!r}, "
                 f"and tf2_ros is not installed; give it in {self.name!r} (RViz: Fixed Frame)"
             )
-        return self._tf.at(frame_id, 0)
+        return self._tf.latest(frame_id)
 
 
 def broadcaster(node: Node) -> Callable[[PoseStamped, str], None]:

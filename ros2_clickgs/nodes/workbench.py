@@ -31,8 +31,8 @@ from ros2_clickgs.errors import ClickGSError, ConfigError, NotFoundError
 from ros2_clickgs.io.maps import load_map, map_sha256
 from ros2_clickgs.models.choose import make_segmenter
 from ros2_clickgs.nodes.conversions.geometry import rotation_from_xyzw
-from ros2_clickgs.nodes.conversions.masks import LabelLayer, MaskOwner
 from ros2_clickgs.nodes.keyframes import Frame, Keyframes
+from ros2_clickgs.nodes.mask_votes import MaskVotes
 from ros2_clickgs.nodes.sessions import open_session
 
 RENDERED_DISTANCES_M = (1.0, 0.5, 0.25)
@@ -61,8 +61,7 @@ class Workbench:
         self.objects = ObjectMap(rasterizer, config.background_weight, bind)
         self.segmenter = make_segmenter(config.segmenter)
         self.keyframes = Keyframes(config.keyframes)
-        self.newest: Frame | None = None
-        """The posed image that came last: a click without a stamp is meant in it."""
+        self.mask_votes = MaskVotes(self.objects)
         self.session = open_session(self.objects, config, self.map_sha256)
 
     @property
@@ -79,12 +78,11 @@ class Workbench:
                 yield
         finally:
             if self.rasterizer is not rasterizer:
-                for frame in self._frames():
+                for frame in self.keyframes:
                     frame.posed.depth = None
 
     def see(self, frame: Frame) -> None:
         """Take a posed image."""
-        self.newest = frame
         self.keyframes.add(frame)
 
     def require(self, ids: list[int]) -> None:
@@ -100,16 +98,17 @@ class Workbench:
         """Return the posed image that came last.
 
         Raises:
-            NotFoundError: none has come, or it is another camera's.
+            NotFoundError: none has come, or only other cameras'.
         """
-        if self.newest is None or frame_id not in ("", self.newest.frame_id):
-            there = [self.newest.frame_id] if self.newest else "none with a pose yet"
-            raise NotFoundError("image of camera", frame_id, there)
-        return self.newest.posed
+        newest = self.keyframes.newest(frame_id)
+        if newest is None:
+            there = sorted({frame.frame_id for frame in self.keyframes})
+            raise NotFoundError("image of camera", frame_id, there or "none with a pose yet")
+        return newest.posed
 
     def view_at(self, camera: Camera, stamp_ns: int) -> PosedImage:
         """Return the image this camera took at a stamp, if it is kept; else what it would see."""
-        for frame in self._frames():
+        for frame in self.keyframes:
             if frame.stamp_ns == stamp_ns and torch.equal(frame.posed.camera.K, camera.K):
                 return frame.posed
         return rendered_image(self.rasterizer, camera)
@@ -122,9 +121,9 @@ class Workbench:
         """
         return Click(lift_pixel(self.rasterizer, view.camera, u, v), positive)
 
-    def segment_newest(self, u: float, v: float) -> SegmentedObject:
-        """Begin an object at a pixel of the newest image."""
-        view = self.newest_view()
+    def segment_newest(self, u: float, v: float, frame_id: str = "") -> SegmentedObject:
+        """Begin an object at a pixel of the newest image, of one camera or of any."""
+        view = self.newest_view(frame_id)
         return self.segment([self.click_in(view, u, v)], first=view)
 
     def segment(
@@ -158,14 +157,6 @@ class Workbench:
             self.objects.rename(found.id, name)
         return self.objects.get(found.id)
 
-    def vote(self, camera: Camera, layers: list[LabelLayer], stamp_ns: int) -> None:
-        """Let masks drawn elsewhere vote."""
-        ids_of_layers = [[self._id_of(owner) for owner in layer.owners] for layer in layers]
-        for layer, ids in zip(layers, ids_of_layers, strict=True):
-            self.objects.integrate(camera, torch.from_numpy(layer.label_image), ids)
-            for object_id in ids:
-                self.objects.note(object_id, self.objects.clicks(object_id), stamp_ns)
-
     def merge(self, ids: list[int], name: str) -> SegmentedObject:
         """Make one object of several; the first keeps its id."""
         if len(set(ids)) < 2:
@@ -196,22 +187,9 @@ class Workbench:
         Raises:
             NotFoundError: none has come.
         """
-        frames = {id(frame.posed): frame.posed for frame in self._frames()}
-        if not frames:
+        if not len(self.keyframes):
             raise NotFoundError("image", "with a pose", "none yet; let a camera look around")
-        return [(posed.camera, posed.image) for posed in frames.values()]
-
-    def _frames(self) -> list[Frame]:
-        return [*([self.newest] if self.newest else []), *self.keyframes]
-
-    def _id_of(self, owner: MaskOwner) -> int:
-        if owner.object_id:
-            self.require([owner.object_id])
-            return owner.object_id
-        for object_id, name in self.objects.names.items() if owner.name else []:
-            if name == owner.name:
-                return object_id
-        return self.objects.create(owner.name)
+        return [(frame.posed.camera, frame.posed.image) for frame in self.keyframes]
 
     def _views_of(
         self, clicks: list[Click], first: PosedImage | None, more_views: int

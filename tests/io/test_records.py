@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ros2_clickgs.errors import FileFormatError
-from ros2_clickgs.io.records import decoded, encoded, packed, read_records, unpacked
+from ros2_clickgs.io.records import CHECK, decoded, encoded, packed, read_records, unpacked
 
 ARRAYS = [
     np.array([], np.float32),
@@ -29,6 +29,13 @@ def test_arrays_come_back_bit_for_bit(array):
     found = decoded("x", encoded(["name", {"a": torch.from_numpy(array)}])[16:])[1]["a"]
     assert found.numpy().tobytes() == array.tobytes()
     assert found.shape == array.shape
+
+
+def test_arrays_of_the_first_files_are_read():
+    text = b'{"a": {"dtype": "<f4", "shape": [2]}, "b": {"dtype": "<i4", "shape": []}}'
+    payload = CHECK.pack(len(text)) + text + np.array([1.5, -2], "<f4").tobytes() + b"\5\0\0\0"
+    found = decoded("x", payload)
+    assert (found["a"].tolist(), found["b"].tolist()) == ([1.5, -2.0], 5)
 
 
 def test_a_block_of_another_length_is_no_array():

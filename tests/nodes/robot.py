@@ -52,13 +52,15 @@ OUTPUTS = {
 class Robot:
     """A segmenter and its peer in one executor, which spins in a thread."""
 
-    def __init__(self, **parameters: Any) -> None:
+    def __init__(self, *, listens: bool = True, **parameters: Any) -> None:
+        """Prepare; `listens` says that the segmenter listens to all of INPUTS."""
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         self.segmenter = SegmenterNode(parameter_overrides=overrides)
         self.peer = Node("peer", namespace="clickgs")
         self.heard: dict[str, list[Any]] = defaultdict(list)
         self.error: Exception | None = None
-        self._out = {n: self.peer.create_publisher(t, n, RELIABLE) for n, t in INPUTS.items()}
+        inputs = INPUTS if listens else {}
+        self._out = {n: self.peer.create_publisher(t, n, RELIABLE) for n, t in inputs.items()}
         for name, (kind, qos) in OUTPUTS.items():
             hear = self.heard[name].append
             self.peer.create_subscription(kind, f"segmenter/{name}", hear, qos)
@@ -91,6 +93,11 @@ class Robot:
             pass
         except Exception as error:
             self.error = error
+
+    def add_input(self, name: str, kind: type) -> None:
+        """Be ready to publish on one more input, once somebody listens there."""
+        self._out[name] = self.peer.create_publisher(kind, name, RELIABLE)
+        self.wait(self._out[name].get_subscription_count)
 
     def send(self, name: str, msg: Any) -> None:
         """Publish on one of the segmenter's inputs."""

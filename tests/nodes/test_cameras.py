@@ -83,12 +83,48 @@ def test_looping_bag_begins_anew():
         poses.at("", 10_000 * MS)
 
 
-def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(cameras, "KEPT_POSES", 3)
+@pytest.mark.parametrize("limit", [("KEPT_POSES", 3), ("KEPT_NS", 250 * MS)])
+def test_memory_is_bounded_and_what_is_older_is_told(monkeypatch, limit):
+    monkeypatch.setattr(cameras, *limit)
     poses = buffer(*range(0, 1000, 100))
     assert poses.at("", 700 * MS) is not None
-    with pytest.raises(TransformError):
+    with pytest.raises(TransformError, match=r"0\.400 s older than the oldest of the poses kept"):
         poses.at("", 300 * MS)
+
+
+def test_another_run_is_told_by_a_stamp_far_before_the_newest():
+    poses = buffer(10_000, 10_100)
+    poses.rewind(9_200 * MS)
+    assert poses.is_final("", 10_050 * MS)
+    poses.rewind(9_000 * MS)
+    assert not poses.is_final("", 10_050 * MS)
+
+
+def shared(*stamps_ms: int) -> PoseBuffer:
+    poses = buffer(*stamps_ms)
+    poses.frame_ids |= {"left", "right"}
+    return poses
+
+
+def test_of_poses_that_cameras_share_only_that_with_the_images_stamp_is_used():
+    poses = shared(0, 100)
+    assert torch.allclose(poses.at("left", 100 * MS), turned(0.1, 0.1))
+    assert poses.is_final("left", 0)
+    assert not poses.is_final("left", 50 * MS)
+    with pytest.raises(TransformError, match=r"shared by the cameras left, right; list them"):
+        poses.at("left", 50 * MS)
+
+
+def test_of_two_shared_poses_with_one_stamp_none_is_used():
+    poses = shared(100)
+    poses.add(100 * MS, turned(0.1, 0.1))
+    assert torch.allclose(poses.at("left", 100 * MS), turned(0.1, 0.1))
+    poses.add(100 * MS, turned(1.0, 1.0))
+    with pytest.raises(TransformError, match="or two have"):
+        poses.at("left", 100 * MS)
+
+
+INTRINSICS = Intrinsics(make_cameras()[0].K, 160, 120)
 
 
 def header(ms: int, frame_id: str = "optical") -> Header:
@@ -96,8 +132,8 @@ def header(ms: int, frame_id: str = "optical") -> Header:
 
 
 def source(poses: PoseBuffer) -> CameraSource:
-    found = CameraSource(poses)
-    found.set_intrinsics("optical", Intrinsics(make_cameras()[0].K, 160, 120))
+    found = CameraSource()
+    found.set_camera("optical", INTRINSICS, poses)
     return found
 
 
@@ -107,6 +143,18 @@ def test_camera_is_found_by_frame():
     assert found.at(header(0, "")).width == 160
     with pytest.raises(NotFoundError, match="camera_info for frame 'left'"):
         found.at(header(0, "left"))
+
+
+def test_every_camera_has_its_intrinsics_and_its_poses():
+    found = source(buffer(0))
+    small = Intrinsics(make_cameras()[0].K, 80, 60)
+    left = PoseBuffer(0.2)
+    left.add(0, turned(1.0, 5.0))
+    found.set_camera("left", small, left)
+    assert (found.at(header(0)).width, found.at(header(0, "left")).width) == (160, 80)
+    assert torch.allclose(found.at(header(0, "left")).T_world_camera, turned(1.0, 5.0))
+    with pytest.raises(ClickGSError, match="another camera's already"):
+        found.set_camera("left", small, buffer(0))
 
 
 class Room:
@@ -158,8 +206,8 @@ def test_room_is_bounded(monkeypatch):
     assert waits.dropped == ["waited for a pose behind too many"]
 
 
-def frame(camera, stamp_ns=0) -> Frame:
-    return Frame(PosedImage(camera, np.zeros((120, 160, 3), np.uint8)), "optical", stamp_ns)
+def frame(camera, stamp_ns=0, frame_id="optical") -> Frame:
+    return Frame(PosedImage(camera, np.zeros((120, 160, 3), np.uint8)), frame_id, stamp_ns)
 
 
 def test_alike_keyframe_is_replaced_by_the_newer():
@@ -188,3 +236,25 @@ def test_keyframes_showing_a_point_are_spread_around_it():
         == []
         == Keyframes(KeyframesConfig()).showing(torch.zeros(3))
     )
+
+
+def test_newest_image_of_a_camera():
+    kept, (one, other, *_) = Keyframes(KeyframesConfig()), make_cameras()
+    assert kept.newest() is None
+    for stamp_ns, frame_id in enumerate(["left", "right"]):
+        kept.add(frame(one, stamp_ns, frame_id))
+    assert (kept.newest().frame_id, kept.newest("left").stamp_ns) == ("right", 0)
+    assert kept.newest("rear") is None
+    kept.add(frame(other, 2, "left"))
+    assert kept.newest().stamp_ns == kept.newest("left").stamp_ns == 2
+
+
+def test_when_time_begins_anew_views_stay_and_their_stamps_go():
+    kept, views = Keyframes(KeyframesConfig()), make_cameras()
+    for i, camera in enumerate(views[:3]):
+        kept.add(frame(camera, 100_000 * MS + i * MS, "left"))
+    kept.add(frame(views[0], 99_500 * MS, "right"))
+    kept.add(frame(views[3], 5 * MS, "left"))
+    assert [f.stamp_ns for f in kept] == [0, 0, 0, 0, 5 * MS]
+    kept.add(frame(views[4], 6 * MS, "left"))
+    assert [f.stamp_ns for f in kept] == [0, 0, 0, 0, 5 * MS, 6 * MS]

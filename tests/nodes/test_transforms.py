@@ -35,6 +35,9 @@ class Buffer:
     def can_transform(self, target, source, stamp):
         return source in self.known
 
+    def clear(self):
+        self.known.clear()
+
     def lookup_transform(self, target, source, stamp):
         if source not in self.known:
             raise TransformException(f"frame {source} does not exist")
@@ -82,7 +85,7 @@ def test_without_tf2_only_the_map_frame_is_understood():
 
 @pytest.mark.skipif(has_tf2(), reason="tf2_ros is here")
 def test_pose_source_tf_without_tf2_says_how_to_get_it(ros, world):
-    overrides = {"map_path": str(world / "map.ply"), "pose_source": "tf"}
+    overrides = {"map_path": str(world / "map.ply"), "pose_source": "tf", "session": ""}
     node = SegmenterNode(
         parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()]
     )
@@ -99,7 +102,7 @@ def test_click_and_camera_are_found_through_tf(ros, world, tf2):
     from ros2_clickgs.nodes.transforms import broadcaster
 
     view = load_views(world)[0]
-    parameters = {"map_path": str(world / "map.ply"), "pose_source": "tf"}
+    parameters = {"map_path": str(world / "map.ply"), "pose_source": "tf", "session": ""}
     with Robot(**parameters) as robot:
         send = broadcaster(robot.peer)
         robot.show(view, 1_000_000_000, pose=False)
