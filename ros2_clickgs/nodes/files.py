@@ -29,6 +29,11 @@ def path_below(session_dir: str, path: str) -> Path:
     return wanted
 
 
+def features_file(session_dir: str, map_path: str, map_sha256: str) -> Path:
+    """Return the file that keeps the features of a map, below `session_dir`."""
+    return path_below(session_dir, f"{Path(map_path).stem}-{map_sha256[:8]}.features.npz")
+
+
 def export(
     workbench: "Workbench", path: Path, rows: Bool[Tensor, " N"], *, overwrite: bool
 ) -> int:

@@ -18,6 +18,10 @@ from ros2_clickgs.nodes.lifecycle import ClickGSNode
 from ros2_clickgs.nodes.player import PlayerNode
 from ros2_clickgs.nodes.segmenter import SegmenterNode
 from ros2_clickgs.nodes.spinning import spin
+from ros2_clickgs.nodes.trainer import TrainerNode
+
+Maker = Callable[[list[ClickGSNode]], ClickGSNode | None]
+"""Makes a node, knowing those made before it in the same process; None: it is not wanted."""
 
 THREADS = 4
 """Of the executor: inputs, services, timers and transitions of several nodes."""
@@ -28,17 +32,22 @@ PROFILES = "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 def segmenter_main(args: Sequence[str] | None = None) -> int:
     """Run the segmenter alone."""
-    return run([SegmenterNode], args)
+    return run([lambda _: SegmenterNode()], args)
+
+
+def trainer_main(args: Sequence[str] | None = None) -> int:
+    """Run the trainer alone: it collects keyframes of its own."""
+    return run([lambda _: TrainerNode()], args)
 
 
 def player_main(args: Sequence[str] | None = None) -> int:
     """Run the player alone."""
-    return run([PlayerNode], args)
+    return run([lambda _: PlayerNode()], args)
 
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run all nodes in one process; the player too if a parameter names its dataset."""
-    return run([SegmenterNode, played_if_named], args)
+    return run([lambda _: SegmenterNode(), trainer_beside, played_if_named], args)
 
 
 def up(
@@ -59,14 +68,19 @@ def up(
     params_file = str(params_file or share() / "config" / "clickgs.yaml")
     args = ["--ros-args", "--params-file", params_file, *ros_args]
     overrides = [Parameter("map_path", value=str(map_path))]
-    nodes = [lambda: SegmenterNode(parameter_overrides=overrides)]
+    nodes = [lambda _: SegmenterNode(parameter_overrides=overrides), trainer_beside]
     if dataset:
         played = [Parameter("dataset", value=str(dataset))]
-        nodes.append(lambda: PlayerNode(parameter_overrides=played))
+        nodes.append(lambda _: PlayerNode(parameter_overrides=played))
     return run(nodes, args)
 
 
-def played_if_named() -> PlayerNode | None:
+def trainer_beside(nodes: list[ClickGSNode]) -> TrainerNode:
+    """Return a trainer that uses the map and the keyframes of the segmenter beside it."""
+    return TrainerNode(next(node for node in nodes if isinstance(node, SegmenterNode)))
+
+
+def played_if_named(nodes: list[ClickGSNode]) -> PlayerNode | None:
     """Return a player, unless nothing names what to play."""
     player = PlayerNode()
     if player.get_parameter("dataset").value:
@@ -75,7 +89,7 @@ def played_if_named() -> PlayerNode | None:
     return None
 
 
-def run(makers: list[Callable[[], ClickGSNode | None]], args: Sequence[str] | None = None) -> int:
+def run(makers: list[Maker], args: Sequence[str] | None = None) -> int:
     """Spin nodes until Ctrl-C.
 
     Returns:
@@ -87,7 +101,7 @@ def run(makers: list[Callable[[], ClickGSNode | None]], args: Sequence[str] | No
     nodes: list[ClickGSNode] = []
     try:
         for make in makers:
-            if (node := make()) is not None:
+            if (node := make(nodes)) is not None:
                 nodes.append(node)
                 executor.add_node(node)
                 node.start()

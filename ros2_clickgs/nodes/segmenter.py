@@ -162,6 +162,7 @@ class SegmenterNode(ClickGSNode):
             "Gaussians": len(bench.rasterizer.gaussians),
             "rasterizer": type(bench.rasterizer).__name__,
             "segmenter": bench.segmenter.name,
+            "features": str(bench.features.path if bench.features.are_there else "none"),
             "objects": len(bench.objects.ids),
             "session": str(bench.session.path or "none"),
             "keyframes": len(bench.keyframes),

@@ -13,13 +13,14 @@ from ros2_clickgs.core.objects import SegmentedObject as CoreObject
 from ros2_clickgs.core.types import Camera
 from ros2_clickgs.errors import ClickGSError, NotFoundError, ShapeError
 from ros2_clickgs.msg import Click as ClickMsg
-from ros2_clickgs.msg import SegmentedObject
+from ros2_clickgs.msg import ObjectMask, SegmentedObject
 from ros2_clickgs.nodes.conversions.geometry import nanoseconds_from_msg, point_from_msg
 from ros2_clickgs.nodes.conversions.masks import MaskOwner, msg_from_mask
 from ros2_clickgs.nodes.edit_services import EditServices
 from ros2_clickgs.nodes.inputs import Inputs
 from ros2_clickgs.nodes.map_services import MapServices
 from ros2_clickgs.nodes.pictures import seen_labels
+from ros2_clickgs.nodes.trained_features import Pixel
 from ros2_clickgs.nodes.workbench import Workbench
 from ros2_clickgs.srv import (
     EditObject,
@@ -38,8 +39,6 @@ from ros2_clickgs.srv import (
 
 if TYPE_CHECKING:
     from ros2_clickgs.nodes.segmenter import SegmenterNode
-
-VOTES_METHODS = ("auto", "votes", "")
 
 
 class Services:
@@ -94,13 +93,13 @@ class Services:
         self, request: SegmentPoint.Request, response: SegmentPoint.Response
     ) -> str:
         """Clicks in space to an object."""
-        require_votes(request.method)
+        how = {"method": request.method, "level": request.level}
         points = [self._inputs.map_frame.point(point) for point in request.points]
         signs = signs_of(request.positive, len(points))
         clicks = [Click(point, sign) for point, sign in zip(points, signs, strict=True)]
 
         def work(bench: Workbench) -> SegmentedObject:
-            found = bench.segment(clicks, object_id=request.object_id, name=request.name)
+            found = bench.click(clicks, object_id=request.object_id, name=request.name, **how)
             return self._msg(bench, found)
 
         response.object = await self.node.answer(work, changes=True)
@@ -110,7 +109,7 @@ class Services:
         self, request: SegmentPixel.Request, response: SegmentPixel.Response
     ) -> str:
         """Clicks in a picture to an object."""
-        require_votes(request.method)
+        how = {"method": request.method, "level": request.level}
         if request.box.width:
             raise ClickGSError("a box is not understood yet; send pixels on the object instead")
         pixels = [point_from_msg(pixel).tolist()[:2] for pixel in request.pixels]
@@ -120,9 +119,16 @@ class Services:
         def work(bench: Workbench) -> tuple[SegmentedObject, Any]:
             view = view_of(bench)
             clicks = [bench.click_in(view, *uv, s) for uv, s in zip(pixels, signs, strict=True)]
-            found = bench.segment(
-                clicks, object_id=request.object_id, name=request.name, first=view
+            found = bench.click(
+                clicks,
+                object_id=request.object_id,
+                name=request.name,
+                pixels=[Pixel(view.camera, *uv) for uv in pixels],
+                first=view,
+                **how,
             )
+            if bench.features.query(request.method) is not None:
+                return self._msg(bench, found), ObjectMask()
             mask = seen_labels(bench, view.camera) == found.id
             owner = MaskOwner(found.id, found.name, found.score)
             return self._msg(bench, found), msg_from_mask(mask, owner)
@@ -207,12 +213,6 @@ class Services:
         u, v, _ = point_from_msg(msg.position).tolist()
         view_of = self._live_view(msg.header)
         return lambda bench: bench.click_in(view_of(bench), u, v, msg.positive)
-
-
-def require_votes(method: str) -> None:
-    """Raise NotFoundError unless the method is one that answers without trained features."""
-    if method not in VOTES_METHODS:
-        raise NotFoundError("method", method, "auto, votes (no features are trained for this map)")
 
 
 def signs_of(positive: list[bool], count: int) -> list[bool]:

@@ -31,9 +31,11 @@ from ros2_clickgs.errors import ClickGSError, ConfigError, NotFoundError
 from ros2_clickgs.io.maps import load_map, map_sha256
 from ros2_clickgs.models.choose import make_segmenter
 from ros2_clickgs.nodes.conversions.geometry import rotation_from_xyzw
+from ros2_clickgs.nodes.files import features_file
 from ros2_clickgs.nodes.keyframes import Frame, Keyframes
 from ros2_clickgs.nodes.mask_votes import MaskVotes
 from ros2_clickgs.nodes.sessions import open_session
+from ros2_clickgs.nodes.trained_features import Pixel, TrainedFeatures, segment_by_features
 
 RENDERED_DISTANCES_M = (1.0, 0.5, 0.25)
 """How far views stand from a point no image shows: the first that sees it without obstacle."""
@@ -63,6 +65,8 @@ class Workbench:
         self.keyframes = Keyframes(config.keyframes)
         self.mask_votes = MaskVotes(self.objects)
         self.session = open_session(self.objects, config, self.map_sha256)
+        path = features_file(config.session_dir, config.map_path, self.map_sha256)
+        self.features = TrainedFeatures(path, self)
 
     @property
     def rasterizer(self) -> Rasterizer:
@@ -124,7 +128,37 @@ class Workbench:
     def segment_newest(self, u: float, v: float, frame_id: str = "") -> SegmentedObject:
         """Begin an object at a pixel of the newest image, of one camera or of any."""
         view = self.newest_view(frame_id)
-        return self.segment([self.click_in(view, u, v)], first=view)
+        click, pixel = self.click_in(view, u, v), Pixel(view.camera, u, v)
+        return self.click([click], pixels=[pixel], first=view)
+
+    def click(
+        self,
+        clicks: list[Click],
+        *,
+        method: str = "auto",
+        level: str = "coarse",
+        object_id: int = 0,
+        name: str = "",
+        pixels: list[Pixel] | None = None,
+        first: PosedImage | None = None,
+    ) -> SegmentedObject:
+        """Find the thing under the clicks, by features if they are trained, else by votes.
+
+        Args:
+            clicks: what is and what is not the thing.
+            method: "auto", "votes" or "features".
+            level: for features, "coarse" for the thing, "fine" for the part.
+            object_id: add the clicks to this object; 0 makes a new one.
+            name: its name; empty keeps the one it has.
+            pixels: where the clicks were made in pictures, one per click; None: in space.
+            first: the picture that was clicked in.
+        """
+        query = self.features.query(method)
+        if query is None:
+            return self.segment(clicks, object_id=object_id, name=name, first=first)
+        return segment_by_features(
+            self, query, clicks, level=level, object_id=object_id, name=name, pixels=pixels
+        )
 
     def segment(
         self,

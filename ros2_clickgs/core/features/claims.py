@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What features say about a thing, as votes: so it becomes an object like those that masks make."""
+"""What features say about a thing, as votes: it becomes an object like those masks make."""
 
 import torch
 from jaxtyping import Bool, Float
