@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 
+from ros2_clickgs.errors import ClickGSError, ShapeError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
@@ -67,3 +69,22 @@ class AutomaticSegmenter(Segmenter, Protocol):
             ClickGSError: no image is set.
         """
         ...
+
+
+def check_image(image: np.ndarray, depth: np.ndarray | None) -> None:
+    """Raise ShapeError unless an image is HxWx3 uint8 and its depth, if known, has its size."""
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ShapeError("image", expected="(H, W, 3) uint8", actual=(image.shape, image.dtype))
+    if depth is not None and depth.shape != image.shape[:2]:
+        raise ShapeError("depth", expected=str(image.shape[:2]), actual=depth.shape)
+
+
+def check_prompt(prompt: Prompt, shape: tuple[int, int]) -> None:
+    """Raise unless a prompt says where its object is, in an image of that height and width."""
+    if prompt.soft_mask is not None and prompt.soft_mask.shape != shape:
+        raise ShapeError("soft_mask", expected=str(shape), actual=prompt.soft_mask.shape)
+    if prompt.soft_mask is None and prompt.box is None and not prompt.point_labels.any():
+        raise ClickGSError(
+            "the prompt says nowhere where the object is; "
+            "give a positive point, a box or a soft mask"
+        )

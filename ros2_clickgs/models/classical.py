@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
-from ros2_clickgs.core.segmenter import Mask, Prompt
-from ros2_clickgs.errors import ClickGSError, ShapeError
+from ros2_clickgs.core.segmenter import Mask, Prompt, check_image, check_prompt
+from ros2_clickgs.errors import ClickGSError
 from ros2_clickgs.models.belief import belief
 from ros2_clickgs.models.borders import snap_to_colors
 from ros2_clickgs.models.everything import things_and_parts
@@ -41,12 +41,7 @@ class ClassicalSegmenter:
         Raises:
             ShapeError: the image is not HxWx3 uint8, or the depth has another size.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ShapeError(
-                "image", expected="(H, W, 3) uint8", actual=(image.shape, image.dtype)
-            )
-        if depth is not None and depth.shape != image.shape[:2]:
-            raise ShapeError("depth", expected=str(image.shape[:2]), actual=depth.shape)
+        check_image(image, depth)
         for known_image, known_depth, picture in self._known:
             if known_image is image and known_depth is depth:
                 self._picture = picture
@@ -78,17 +73,6 @@ class ClassicalSegmenter:
         if self._picture is None:
             raise ClickGSError("no image is set; call set_image first")
         return self._picture
-
-
-def check_prompt(prompt: Prompt, shape: tuple[int, int]) -> None:
-    """Raise unless a prompt says where its object is, in an image of that height and width."""
-    if prompt.soft_mask is not None and prompt.soft_mask.shape != shape:
-        raise ShapeError("soft_mask", expected=str(shape), actual=prompt.soft_mask.shape)
-    if prompt.soft_mask is None and prompt.box is None and not prompt.point_labels.any():
-        raise ClickGSError(
-            "the prompt says nowhere where the object is; "
-            "give a positive point, a box or a soft mask"
-        )
 
 
 def answer(picture: Picture, prompt: Prompt) -> Mask:
