@@ -13,7 +13,7 @@ import tyro
 from ros2_clickgs.cli.building import build_map
 from ros2_clickgs.cli.clicks import click
 from ros2_clickgs.cli.demo import demo
-from ros2_clickgs.cli.editing import delete, extract
+from ros2_clickgs.cli.editing import delete, extract, move, recolor
 from ros2_clickgs.cli.features import everything, query, train
 from ros2_clickgs.cli.maps import info, render
 from ros2_clickgs.cli.pruning import prune
@@ -28,6 +28,8 @@ COMMANDS = {
     "click": click,
     "extract": extract,
     "delete": delete,
+    "move": move,
+    "recolor": recolor,
     "prune": prune,
     "build-map": build_map,
     "train": train,

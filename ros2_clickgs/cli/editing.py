@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`clickgs extract` and `clickgs delete`: an object alone, and the map without it."""
+"""`clickgs extract`, `delete`, `move` and `recolor`: what `~/edit_object` does, without ROS."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ros2_clickgs.cli.checks import check_output
-from ros2_clickgs.cli.options import MapPath
+from ros2_clickgs.cli.checks import check_number, check_output
+from ros2_clickgs.cli.options import Color, MapPath, Shift, Turn
 from ros2_clickgs.errors import ClickGSError, NotFoundError
 
 if TYPE_CHECKING:
+    from ros2_clickgs.core.editing import Change
+    from ros2_clickgs.core.types import Gaussians
     from ros2_clickgs.io.labels import Labels
 
 
@@ -34,6 +38,92 @@ def delete(map: MapPath, *, labels: Path, object: str, out: Path) -> dict[str, A
         out: .ply or .spz to write.
     """
     return write_part(map, labels, object, out, inside=False)
+
+
+def move(
+    map: MapPath,
+    *,
+    labels: Path,
+    object: str,
+    out: Path,
+    shift: Shift = (0.0, 0.0, 0.0),
+    turn: Turn = (0.0, 0.0, 0.0),
+    scale: float = 1.0,
+) -> dict[str, Any]:
+    """Scale and turn one object about the centre of its box, then shift it.
+
+    Args:
+        map: .ply, .compressed.ply, .splat or .spz.
+        labels: L.npz of that map.
+        object: id or name.
+        out: .ply or .spz to write; labels of it are written beside it.
+        shift: along the map's axes, in m.
+        turn: about the map's x, y and z axis, one after the other, in degrees.
+        scale: factor, above 0.
+    """
+    check_number("--scale", scale, 1e-3, 1e3)
+    for name, values in (("--shift", shift), ("--turn", turn)):
+        for value in values:
+            check_number(name, value, -1e6, 1e6)
+
+    def motion(gaussians: "Gaussians", known: "Labels", object_id: int) -> "Change":
+        import torch
+
+        from ros2_clickgs.core.editing import turned_about
+        from ros2_clickgs.core.geometry import rotmat_from_rpy
+        from ros2_clickgs.core.objects import carries_most, oriented_box
+
+        means = gaussians.means[known.labels == object_id]
+        if len(known.votes_for):
+            votes_for = known.votes_for[object_id - 1, known.labels == object_id]
+            means = means[carries_most(votes_for)]
+        center = oriented_box(means)[0][:3, 3]
+        R = rotmat_from_rpy(torch.deg2rad(torch.tensor(turn, dtype=torch.float64)))
+        return turned_about(center, R, scale, torch.tensor(shift, dtype=torch.float64))
+
+    return write_edited(map, labels, object, out, motion)
+
+
+def recolor(
+    map: MapPath, *, labels: Path, object: str, out: Path, rgb: Color, mix: float = 1.0
+) -> dict[str, Any]:
+    """Tint one object.
+
+    Args:
+        map: .ply, .compressed.ply, .splat or .spz.
+        labels: L.npz of that map.
+        object: id or name.
+        out: .ply or .spz to write; labels of it are written beside it.
+        rgb: the tint, each in [0, 1].
+        mix: share of the tint: 0 leaves the old colour, 1 is the tint alone.
+    """
+    from ros2_clickgs.core.editing import Recolor
+
+    for value in rgb:
+        check_number("--rgb", value, 0.0, 1.0)
+    check_number("--mix", mix, 0.0, 1.0)
+    return write_edited(map, labels, object, out, lambda *_: Recolor(rgb=rgb, mix=mix))
+
+
+def write_edited(
+    map: Path, labels: Path, wanted: str, out: Path, change_of: Callable[..., "Change"]
+) -> dict[str, Any]:
+    """Write the map with one object changed, and its labels as NAME.labels.npz."""
+    import torch
+
+    from ros2_clickgs.core.editing import Edit
+    from ros2_clickgs.io.labels import load_labels, save_labels
+    from ros2_clickgs.io.maps import load_map, map_sha256, save_map
+
+    check_output(out, (".ply", ".spz"))
+    known = load_labels(labels, map_sha256(map))
+    object_id, gaussians = id_of(known, wanted), load_map(map)
+    rows = torch.nonzero(known.labels == object_id)[:, 0]
+    edit = Edit(object_id, rows, change_of(gaussians, known, object_id))
+    save_map(out, edit(gaussians))
+    beside = out.with_suffix(".labels.npz")
+    save_labels(beside, replace(known, map_sha256=map_sha256(out)))
+    return {"out": str(out), "labels": str(beside), "object": object_id, "gaussians": len(rows)}
 
 
 def write_part(map: Path, labels: Path, wanted: str, out: Path, *, inside: bool) -> dict[str, Any]:

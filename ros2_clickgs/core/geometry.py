@@ -39,6 +39,14 @@ def quat_wxyz_from_rotmat(R: Float[Tensor, "*n 3 3"]) -> Float[Tensor, "*n 4"]:
     return torch.where(quats[..., :1] < 0, -quats, quats)
 
 
+def rotmat_from_rpy(rpy: Float[Tensor, "3"]) -> Float[Tensor, "3 3"]:
+    """Return Rz(yaw) Ry(pitch) Rx(roll): turns about fixed axes, in rad (REP-103)."""
+    half, axes = rpy / 2, torch.eye(3).to(rpy)
+    quats = torch.cat([half.cos()[:, None], half.sin()[:, None] * axes], dim=1)
+    x, y, z = rotmat_from_quat_wxyz(quats)
+    return z @ y @ x
+
+
 def quat_multiply_wxyz(
     a: Float[Tensor, "*n 4"], b: Float[Tensor, "*n 4"]
 ) -> Float[Tensor, "*n 4"]:

@@ -12,6 +12,7 @@ from ros2_clickgs.core.geometry import (
     quat_multiply_wxyz,
     quat_wxyz_from_rotmat,
     rotmat_from_quat_wxyz,
+    rotmat_from_rpy,
     unproject,
 )
 from ros2_clickgs.core.types import Camera
@@ -99,3 +100,11 @@ def test_a_camera_refuses_what_is_not_a_pose_or_a_pinhole():
         Camera(K=-K, T_world_camera=T, width=64, height=48)
     with pytest.raises(ShapeError, match="at least 1x1 px"):
         Camera(K=K, T_world_camera=T, width=0, height=48)
+
+
+def test_roll_pitch_and_yaw_turn_about_fixed_axes_one_after_the_other():
+    R = rotmat_from_rpy(torch.tensor([torch.pi / 2, 0, torch.pi / 2], dtype=torch.float64))
+    x, y, z = torch.eye(3).double()
+    assert torch.allclose(R @ y, z)
+    assert torch.allclose(R @ x, y)
+    assert torch.allclose(R @ z, x)
