@@ -137,6 +137,11 @@ class MapConfig:
     session_dir: str = param("~/.ros/clickgs", "services write files only below this folder")
     backend: str = param("auto", "rasterizer", choices=("auto", "gsplat", "numba", "reference"))
     segmenter: str = param("auto", "2D segmenter", choices=("auto", "sam2", "classical"))
+    segmenter_checkpoint: str = param(
+        "",
+        "SAM 2's weights: a .pt file or a hub id; empty: what CLICKGS_SAM2_CHECKPOINT names, else "
+        "facebook/sam2.1-hiera-tiny, which `auto` does not download",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -199,7 +199,7 @@ class RedSegmenter:
 
 @pytest.fixture
 def _sees_red(monkeypatch):
-    monkeypatch.setattr("ros2_clickgs.models.choose.make_segmenter", lambda name: RedSegmenter())
+    monkeypatch.setattr("ros2_clickgs.models.choose.make_segmenter", lambda *_: RedSegmenter())
 
 
 def click_on_cube(world, tmp_path, capsys, *click: object) -> float:

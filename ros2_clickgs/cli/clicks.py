@@ -35,6 +35,7 @@ def click(
     pixel: Pixel = None,
     cameras: OptionalCameras = None,
     segmenter: Literal["auto", "sam2", "classical"] = "auto",
+    segmenter_checkpoint: str = "",
     backend: Backend = "auto",
 ) -> dict[str, Any]:
     """Find the thing under a click and write its Gaussians.
@@ -46,6 +47,8 @@ def click(
         pixel: or clicked pixel of a camera's view, by the view's name; needs --cameras.
         cameras: transforms.json or a COLMAP sparse folder; its images are looked at, too.
         segmenter: what draws the 2D masks.
+        segmenter_checkpoint: SAM 2's weights, a .pt file or a hub id; empty: as the environment's
+            CLICKGS_SAM2_CHECKPOINT says, else the hub's smallest.
         backend: rasterizer.
     """
     from ros2_clickgs.backends import make_rasterizer
@@ -58,7 +61,7 @@ def click(
     check_click(point, pixel, cameras)
     check_output(out, (".ply", ".spz"))
     views = load_views(cameras) if cameras else []
-    answerer = make_segmenter(segmenter)
+    answerer = make_segmenter(segmenter, segmenter_checkpoint)
     rasterizer = make_rasterizer(load_map(map), backend)
     start = time.perf_counter()
     objects = ObjectMap(rasterizer)

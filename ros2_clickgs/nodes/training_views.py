@@ -85,7 +85,8 @@ class ViewCollector:
             folder = Path(self._job.masks).expanduser()
             yield from ((view, load_masked_view(view, folder)) for view in self._views)
             return
-        segmenter = make_segmenter(self._job.config.segmenter)
+        config = self._job.config
+        segmenter = make_segmenter(config.segmenter, config.segmenter_checkpoint)
         for view in self._views:
             seen = render(self._rasterizer, view.camera)
             depth = (seen.depth * self._job.map_from_file.scale).float().cpu().numpy()

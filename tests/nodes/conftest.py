@@ -122,7 +122,7 @@ class SameColor:
 @pytest.fixture
 def robot(ros: None, world: Path, tmp_path: Path, monkeypatch) -> Iterator[Robot]:
     """An active segmenter on the world's map, and a node that talks to it."""
-    monkeypatch.setattr(workbench, "make_segmenter", lambda name: SameColor())
+    monkeypatch.setattr(workbench, "make_segmenter", lambda *_: SameColor())
     parameters = {
         "map_path": str(world / "map.ply"),
         "session_dir": str(tmp_path / "session"),

@@ -226,7 +226,7 @@ def test_many_services_wait_while_the_worker_is_busy(robot: Robot, views):
 
 
 def test_map_in_other_units_comes_out_in_metres(ros, world, tmp_path, monkeypatch):
-    monkeypatch.setattr(workbench, "make_segmenter", lambda name: SameColor())
+    monkeypatch.setattr(workbench, "make_segmenter", lambda *_: SameColor())
     quarter_turn = [0.0, 0.0, 2**-0.5, 2**-0.5]
     parameters = {
         "map_path": str(world / "map.ply"),

@@ -43,7 +43,7 @@ COUNT = 1996
 @pytest.fixture
 def start(ros, world, tmp_path, monkeypatch):
     """Return what starts a segmenter on the world's map, on the same session each time."""
-    monkeypatch.setattr(workbench, "make_segmenter", lambda name: SameColor())
+    monkeypatch.setattr(workbench, "make_segmenter", lambda *_: SameColor())
 
     @contextmanager
     def started(**parameters):

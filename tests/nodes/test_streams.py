@@ -144,7 +144,7 @@ def test_masks_on_the_topic_vote_as_those_of_the_own_segmenter_bit_for_bit(
 ):
     """Any promptable segmenter fits: inside through the Protocol, outside through `masks`."""
     recorded = Recorded()
-    monkeypatch.setattr(workbench, "make_segmenter", lambda name: recorded)
+    monkeypatch.setattr(workbench, "make_segmenter", lambda *_: recorded)
     with Robot(map_path=str(world / "map.ply"), session_dir=str(tmp_path)) as robot:
         robot.show_all(views)
         robot.call(SegmentPoint, "segment_point", points=[clicked((0.0, 0.0, 0.12))], name="own")
@@ -189,7 +189,7 @@ def show(robot: Robot, name: str, camera: Camera, image: np.ndarray, stamp_ns: i
 @pytest.fixture
 def two_cameras(ros, world, tmp_path, monkeypatch):
     """A robot with a camera `front` of 160x120 px and a camera `rear` of 80x60 px."""
-    monkeypatch.setattr(workbench, "make_segmenter", lambda name: SameColor())
+    monkeypatch.setattr(workbench, "make_segmenter", lambda *_: SameColor())
     parameters = {"session_dir": str(tmp_path), "cameras": ["front", "rear"]}
     with Robot(map_path=str(world / "map.ply"), listens=False, **parameters) as robot:
         for name in ("front", "rear"):
@@ -267,7 +267,7 @@ def test_after_a_bag_loops_the_first_image_counts(robot: Robot, views):
 
 
 def test_a_simulation_that_is_reset_is_told_by_the_clock(ros, world, tmp_path, monkeypatch, views):
-    monkeypatch.setattr(workbench, "make_segmenter", lambda name: SameColor())
+    monkeypatch.setattr(workbench, "make_segmenter", lambda *_: SameColor())
     parameters = {"map_path": str(world / "map.ply"), "session_dir": str(tmp_path)}
     with Robot(use_sim_time=True, **parameters) as robot:
         robot.add_input("/clock", Clock)
