@@ -15,6 +15,7 @@ SHARE = Path(__file__).parents[1]
 ARGUMENTS = {
     "map": ("", "3DGS map: .ply, .compressed.ply, .splat or .spz"),
     "dataset": ("", "folder or rosbag2 to play instead of cameras; empty: none"),
+    # One camera; several are listed in the YAML (`cameras: [front, rear]`, docs/interfaces.md).
     "image": ("image", "topic of the rectified images"),
     "camera_info": ("camera_info", "topic of their calibration"),
     "pose": ("pose", "topic of the camera's pose in the map frame"),
