@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From features to classes: the paper's nearest neighbours, and prototypes that may abstain."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -22,6 +22,7 @@ FAR_QUANTILE = 0.02
 """Share of the sources' own places that are as far from all prototypes as what says nothing."""
 
 
+@runtime_checkable
 class Rule(Protocol):
     """Says of features which class they are of."""
 
