@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,12 +16,14 @@ from torch import Tensor
 
 from ros2_clickgs.core.features.feature_map import FeatureMap
 from ros2_clickgs.core.features.options import COARSE_DEPTH, DEPTH
-from ros2_clickgs.core.features.training import Trainer
 from ros2_clickgs.errors import ClickGSError, FileFormatError, MapMismatchError
 from ros2_clickgs.io.atomic import atomic_path
 from ros2_clickgs.io.camera_arrays import camera_arrays, views_from_arrays
 from ros2_clickgs.io.npz import NpzReader
 from ros2_clickgs.io.views import View
+
+if TYPE_CHECKING:
+    from ros2_clickgs.core.features.training import Trainer  # slow to import
 
 MAKE_AGAIN = "make the features again with `clickgs train`"
 START_AGAIN = "delete it to start from the beginning"
@@ -86,7 +89,7 @@ def load_feature_views(path: str | Path) -> list[View]:
         return views_from_arrays(arrays)
 
 
-def save_checkpoint(path: str | Path, trainer: Trainer, map_sha256: str) -> None:
+def save_checkpoint(path: str | Path, trainer: "Trainer", map_sha256: str) -> None:
     """Write all that `load_checkpoint` needs to go on, atomically."""
     with atomic_path(path) as temporary:
         options = asdict(trainer.options)
@@ -95,7 +98,7 @@ def save_checkpoint(path: str | Path, trainer: Trainer, map_sha256: str) -> None
         )
 
 
-def load_checkpoint(path: str | Path, trainer: Trainer, map_sha256: str) -> None:
+def load_checkpoint(path: str | Path, trainer: "Trainer", map_sha256: str) -> None:
     """Let a trainer go on where a checkpoint was written; only the iterations may differ.
 
     Raises:

@@ -61,6 +61,11 @@ class TrainerNode(ClickGSNode):
         """Where the map file's frame lies in the map frame."""
         return similarity_from(self.map_config.map_to_splat)
 
+    @property
+    def training_pid(self) -> int:
+        """Of the process that trains; 0 while none does."""
+        return self._action.pid if self._action else 0
+
     def configure(self) -> None:
         """Look for the map, if no segmenter beside has done so."""
         path = self.config.map_path
@@ -123,7 +128,7 @@ class TrainerNode(ClickGSNode):
         now = self._action.progress
         facts = {
             "keyframes": len(self._keyframes) if self._images else "the segmenter's",
-            "stage": now.stage if self._action.pid else "idle",
+            "stage": now.stage if self.training_pid else "idle",
             "iteration": f"{now.iteration} of {now.iterations}",
             "coarse clusters": now.coarse_clusters,
             "fine clusters": now.fine_clusters,

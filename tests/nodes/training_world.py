@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two blobs as a folder that can be trained on, and a client of the action."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from rclpy.action import ActionClient
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ros2_clickgs.action import TrainFeatures
@@ -17,7 +19,7 @@ from tests.core.blobs import blob_map
 from tests.core.features.training_scene import blob_rasterizer, blob_views
 from tests.nodes.robot import Robot
 
-ITERATIONS = 150
+ITERATIONS = 90
 FAST = {
     "pixels_per_iteration": 600,
     "checkpoint_every": 20,
@@ -48,10 +50,11 @@ def make_training_world(folder: Path) -> None:
 class TrainingClient:
     """Sends goals, collects their feedback."""
 
-    def __init__(self, robot: Robot) -> None:
-        self._robot = robot
-        self._client = ActionClient(robot.peer, TrainFeatures, "trainer/train_features")
-        assert self._client.wait_for_server(20)
+    def __init__(self, node: Node, wait: Callable[..., None]) -> None:
+        """Find the server; `wait` spins the node until something is so."""
+        self._wait = wait
+        self._client = ActionClient(node, TrainFeatures, "trainer/train_features")
+        wait(self._client.server_is_ready)
         self.feedback: list[TrainFeatures.Feedback] = []
 
     def send(self, **goal: Any) -> Any:
@@ -60,24 +63,24 @@ class TrainingClient:
         future = self._client.send_goal_async(
             asked, feedback_callback=lambda msg: self.feedback.append(msg.feedback)
         )
-        self._robot.wait(future.done)
+        self._wait(future.done)
         assert future.result().accepted
         return future.result()
 
     def result(self, handle: Any) -> tuple[int, TrainFeatures.Result]:
         """Wait for a goal's end; return its status and result."""
         future = handle.get_result_async()
-        self._robot.wait(future.done, 120)
+        self._wait(future.done, 120)
         return future.result().status, future.result().result
 
     def reached(self, iteration: int) -> None:
         """Wait until a training has come so far."""
-        self._robot.wait(lambda: any(f.iteration >= iteration for f in self.feedback), 120)
+        self._wait(lambda: any(f.iteration >= iteration for f in self.feedback), 120)
 
     def cancel(self, handle: Any) -> None:
         """Cancel a goal."""
         future = handle.cancel_goal_async()
-        self._robot.wait(future.done)
+        self._wait(future.done)
 
 
 class TrainingRobot(Robot):
@@ -96,7 +99,7 @@ class TrainingRobot(Robot):
         super().__enter__()
         self.executor.add_node(self.trainer)
         self.trainer.start()
-        self.training = TrainingClient(self)
+        self.training = TrainingClient(self.peer, self.wait)
         return self
 
     def __exit__(self, *exception: object) -> None:
