@@ -5,8 +5,8 @@ from pathlib import Path
 
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PythonExpression
-from launch_ros.actions import LifecycleNode, Node
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
@@ -25,32 +25,21 @@ ARGUMENTS = {
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return the segmenter, the player if there is something to play, and RViz if wanted."""
+    """Return the nodes, the player among them if there is something to play, and RViz."""
     given = {name: LaunchConfiguration(name) for name in ARGUMENTS}
     profiles = str(SHARE / "config" / "fastdds_shm.xml")
-    segmenter = LifecycleNode(
+    # One process with all nodes, so that they share the map; a dataset makes it play, too.
+    nodes = Node(
         package="ros2_clickgs",
-        executable="segmenter",
-        name="segmenter",
-        namespace="clickgs",
+        executable="clickgs_nodes",
         parameters=[
             given["params_file"],
-            {"map_path": ParameterValue(given["map"], value_type=str)},
+            {
+                "map_path": ParameterValue(given["map"], value_type=str),
+                "dataset": ParameterValue(given["dataset"], value_type=str),
+            },
         ],
         remappings=[(name, given[name]) for name in ("image", "camera_info", "pose")],
-        output="screen",
-    )
-    player = LifecycleNode(
-        package="ros2_clickgs",
-        executable="player",
-        name="player",
-        namespace="clickgs",
-        parameters=[
-            given["params_file"],
-            {"dataset": ParameterValue(given["dataset"], value_type=str)},
-        ],
-        remappings=[(name, given[name]) for name in ("image", "camera_info", "pose")],
-        condition=IfCondition(PythonExpression(["'", given["dataset"], "' != ''"])),
         output="screen",
     )
     rviz = Node(
@@ -69,4 +58,4 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=default, description=doc)
         for name, (default, doc) in ARGUMENTS.items()
     ]
-    return LaunchDescription([*declared, use_shared_memory, wait_idly, segmenter, player, rviz])
+    return LaunchDescription([*declared, use_shared_memory, wait_idly, nodes, rviz])

@@ -24,11 +24,11 @@ def test_launch_file_has_the_function_that_launch_calls(path):
 def test_launched_nodes_and_parameters_exist():
     text = (ROOT / "launch" / "clickgs.launch.py").read_text()
     executables = re.findall(r'executable="(\w+)"', text)
-    assert executables == ["segmenter", "player", "rviz2"]
-    for node, name in re.findall(
-        r'executable="(\w+)".*?\{"(\w+)": ParameterValue', text, re.DOTALL
-    ):
-        assert name in {leaf.name for leaf in leaves(NODES[node])}
+    assert executables == ["clickgs_nodes", "rviz2"]
+    assert " clickgs_nodes:main" in (ROOT / "CMakeLists.txt").read_text()
+    known = {leaf.name for config in NODES.values() for leaf in leaves(config)}
+    assert re.findall(r'"(\w+)": ParameterValue', text) == ["map_path", "dataset"]
+    assert {"map_path", "dataset"} <= known
     for name in re.findall(r'"config" / "([\w.]+)"', text):
         assert (ROOT / "config" / name).is_file()
 
@@ -45,11 +45,12 @@ def test_launch_file_loads_under_launch(path):
     assert {"map", "dataset", "rviz"} <= arguments
 
 
-def test_rviz_shows_what_the_segmenter_publishes():
+def test_rviz_shows_what_the_nodes_publish():
     config = yaml.safe_load((ROOT / "config" / "clickgs.rviz").read_text())
     manager = config["Visualization Manager"]
     assert manager["Global Options"]["Fixed Frame"] == "map"
     shown = [display.get("Topic", {}).get("Value", "") for display in manager["Displays"]]
     for name in ("map_cloud", "object_cloud", "markers", "overlay"):
         assert f"/clickgs/segmenter/{name}" in shown
+    assert "/clickgs/trainer/preview" in shown
     assert "rviz_default_plugins/PublishPoint" in [tool["Class"] for tool in manager["Tools"]]
