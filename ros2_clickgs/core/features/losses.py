@@ -15,8 +15,10 @@ from torch import Tensor
 from ros2_clickgs.core.types import IGNORE
 
 SMALLEST_NORM = 1e-6
-BLOCK = 128
-"""Columns of the matrix of pairs that are looked at together: they stay in the cache."""
+BLOCK = 512
+"""Rows of the matrix of pairs that are looked at together: they stay in the cache."""
+NEVER = 4.0
+"""What is taken off the cosine of a pair that does not count: more than cosines differ by."""
 
 
 def norms_of(x: Float[Tensor, "R D"]) -> Float[Tensor, "R 1"]:
@@ -24,15 +26,20 @@ def norms_of(x: Float[Tensor, "R D"]) -> Float[Tensor, "R 1"]:
     return x.norm(dim=1, keepdim=True).clamp_(min=SMALLEST_NORM)
 
 
+def members_of(masks: Int[Tensor, " P"], like: Float[Tensor, "P D"]) -> Float[Tensor, "P S"]:
+    """Return 1 where a pixel belongs to a mask; column 0 is IGNORE."""
+    return torch.nn.functional.one_hot(masks.long() - IGNORE).to(like)
+
+
 def through_norm(
     gradient: Float[Tensor, "R D"], unit: Float[Tensor, "R D"], norms: Float[Tensor, "R 1"]
 ) -> Float[Tensor, "R D"]:
-    r"""Return the gradient of x from that of its direction.
+    r"""Turn the gradient of a direction into that of x, in place.
 
     .. math:: \nabla_x = (\nabla_{\hat x} - \hat x \langle \hat x, \nabla_{\hat x} \rangle) / |x|
     """
     along = torch.einsum("rd,rd->r", unit, gradient)[:, None]
-    return torch.addcmul(gradient, unit, along, value=-1).div_(norms)
+    return gradient.addcmul_(unit, along, value=-1).div_(norms)
 
 
 def positive(
@@ -51,7 +58,7 @@ def positive(
         The term and its gradient with respect to `unit`.
     """
     count = len(unit)
-    members = torch.nn.functional.one_hot(masks.long() - IGNORE).to(unit)
+    members = members_of(masks, unit)
     members[:, 0] = 0
     sums = members.T @ unit
     return -float((sums * sums).sum()) / count**2, (members @ sums).mul_(-2 / count**2)
@@ -74,23 +81,26 @@ def negative(
     Args:
         unit: rendered features of one level, of length 1.
         masks: mask of each pixel; IGNORE (-1) takes no part.
-        tau: similarity that different masks may have.
+        tau: similarity that different masks may have, above -1.
         columns: the pixels that play q, each once; None means all.
 
     Returns:
         The term and its gradient with respect to `unit` (each pair moves both ends alike).
     """
-    valid = masks != IGNORE
     columns = torch.arange(len(unit), device=unit.device) if columns is None else columns
-    pairs = len(unit) * len(columns)
-    total, gradient = 0.0, torch.zeros_like(unit)
-    for block in columns[valid[columns]].split(BLOCK):
-        similar = unit @ unit[block].T
-        pushes = (similar > tau) & (masks[:, None] != masks[block]) & valid[:, None]
-        similar *= pushes
-        total += float(similar.sum())
-        gradient += pushes.to(unit) @ unit[block]
-    return total / max(pairs, 1), gradient.mul_(2 / max(pairs, 1))
+    pairs = max(len(unit) * len(columns), 1)
+    members, seen = members_of(masks, unit), columns[masks[columns] != IGNORE]
+    others = members[seen]
+    others[:, 0] = 1
+    left = torch.cat([unit, members * -NEVER], dim=1)
+    right, theirs = torch.cat([unit[seen], others], dim=1).T.contiguous(), unit[seen]
+    gradient = torch.empty_like(unit)
+    for rows in range(0, len(unit), BLOCK):
+        similar = left[rows : rows + BLOCK] @ right
+        pushes = torch.gt(similar, tau, out=similar)
+        torch.mm(pushes, theirs, out=gradient[rows : rows + BLOCK])
+    value = float(torch.einsum("pd,pd->", unit, gradient)) / pairs
+    return value, gradient.mul_(2 / pairs)
 
 
 def negative_bound(column_count: int, miss: float = 1e-3) -> float:
@@ -108,27 +118,23 @@ def negative_bound(column_count: int, miss: float = 1e-3) -> float:
 
 
 def norm_to(
-    unit: Float[Tensor, "R D"],
-    norms: Float[Tensor, "R 1"],
-    radius: float,
-    among: Bool[Tensor, " R"] | None = None,
-) -> tuple[float, Float[Tensor, "R D"]]:
+    norms: Float[Tensor, "R 1"], radius: float, among: Bool[Tensor, " R"] | None = None
+) -> tuple[float, Float[Tensor, "R 1"]]:
     r"""Keep features on a sphere (3D-norm and 2D-norm, without their sums over levels).
 
     .. math:: L = \frac{1}{R} \sum_r (|x_r| - \rho)^2 \qquad
-        \nabla_{x_r} = \frac{2}{R} (|x_r| - \rho)\, \hat x_r
+        \nabla_{x_r} = \frac{2}{R} \frac{|x_r| - \rho}{|x_r|}\, x_r
 
     Args:
-        unit: directions of the features x.
-        norms: their lengths.
+        norms: lengths of the features x.
         radius: the sphere's.
         among: rows that take part; None means all. R counts all.
 
     Returns:
-        The term and its gradient with respect to x.
+        The term and what x is to be multiplied with to be its gradient.
     """
     off = norms - radius if among is None else (norms - radius) * among[:, None]
-    return float((off * off).mean()), unit * (off * (2 / len(unit)))
+    return float((off * off).mean()), off / norms * (2 / len(norms))
 
 
 def guided(

@@ -64,11 +64,21 @@ def gather(
     return embedding_bag(columns, values, offsets, mode="sum", per_sample_weights=weights)
 
 
-def pixel_rows(weights: BlendWeights, first: int, last: int) -> PixelRows:
-    """Return the rows first .. last - 1 of W with their transpose."""
+def pixel_rows(
+    weights: BlendWeights, places: Int[Tensor, " N"], first: int, last: int
+) -> PixelRows:
+    """Return the rows first .. last - 1 of W with their transpose.
+
+    Args:
+        weights: W.
+        places: row that each Gaussian of the map has in the features.
+        first: first pixel.
+        last: the pixel after the last one.
+    """
     offsets = weights.row_offsets[first : last + 1]
     entries = slice(int(offsets[0]), int(offsets[-1]))
-    ids, values = weights.gaussian_ids[entries].clone(), weights.weights[entries].clone()
+    ids = places[weights.gaussian_ids[entries].long()].int()
+    values = weights.weights[entries].clone()
     order, touched, touched_offsets = by_column(ids)
     return PixelRows(
         row_offsets=(offsets[:-1] - offsets[0]).int(),

@@ -108,9 +108,11 @@ class PixelPool:
         rasterizer: Rasterizer,
         views: list[MaskedView],
         options: TrainingOptions,
+        places: Int[Tensor, " N"],
         shelf: Shelf | None = None,
     ) -> None:
         self._rasterizer, self._views, self._options = rasterizer, views, options
+        self._places = places
         self._shelf = MemoryShelf() if shelf is None else shelf
         self._drawn: dict[int, int] = {}
 
@@ -147,7 +149,7 @@ class PixelPool:
         blend = self._rasterizer.weights(camera, pixels)
         for batch in range(options.batches_per_view):
             part = chosen[batch * size : (batch + 1) * size]
-            rows = pixel_rows(blend, batch * size, (batch + 1) * size)
+            rows = pixel_rows(blend, self._places, batch * size, (batch + 1) * size)
             device = rows.weights.device
             kept = PixelBatch(
                 rows=rows,

@@ -13,19 +13,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ros2_clickgs.core.features import losses
 from ros2_clickgs.core.features.clusters import Clusters, find_clusters, pooled_features
 from ros2_clickgs.core.features.feature_map import FeatureMap
 from ros2_clickgs.core.features.masks import MaskedView
-from ros2_clickgs.core.features.neighbours import NeighbourGroup, neighbour_groups, spatial
-from ros2_clickgs.core.features.options import COARSE_DEPTH, DEPTH, LEVELS, TrainingOptions
+from ros2_clickgs.core.features.neighbours import dealt_order, neighbour_groups
+from ros2_clickgs.core.features.options import COARSE_DEPTH, LEVELS, TrainingOptions
 from ros2_clickgs.core.features.sampling import PixelPool, Shelf, Tensors, generator, labels_of
+from ros2_clickgs.core.features.terms import TERMS, Terms, gaussian_terms, pixel_terms
 from ros2_clickgs.core.rasterizer import Rasterizer
-from ros2_clickgs.core.types import IGNORE
 from ros2_clickgs.errors import ClickGSError, ShapeError
-
-TERMS = ("positive", "negative", "global", "norm3d", "norm2d", "spatial")
-Terms = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +55,22 @@ class Trainer:
         usable = [v for v in views if (labels_of(v, options.background_is_mask) >= 1).any()]
         if not usable:
             raise ClickGSError(f"none of {len(views)} views has a mask; pixels need labels >= 1")
-        gaussians = rasterizer.gaussians
-        self._pool = PixelPool(rasterizer, usable, options, shelf)
+        means = rasterizer.gaussians.means
+        order = dealt_order(means, options.spatial_count)
+        self._places = order.argsort()
+        self._pool = PixelPool(rasterizer, usable, options, self._places, shelf)
         self._view_count = len(usable)
-        self._groups = neighbour_groups(gaussians.means, options.spatial_count, options.neighbours)
-        start = torch.randn(len(gaussians), 2, COARSE_DEPTH, generator=generator(options.seed, 0))
-        self.features = normalize(start, dim=2).flatten(1).to(gaussians.device)
-        self._adam = torch.optim.Adam([self.features], lr=options.learning_rate, fused=True)
-        self.clusters = {level: no_clusters(self.features, options, level) for level in LEVELS}
+        self._groups = neighbour_groups(means[order], options.spatial_count, options.neighbours)
+        start = torch.randn(len(means), 2, COARSE_DEPTH, generator=generator(options.seed, 0))
+        self._dealt = normalize(start, dim=2).flatten(1).to(means.device)
+        self._adam = torch.optim.Adam([self._dealt], lr=options.learning_rate, fused=True)
+        self.clusters = {level: no_clusters(self._dealt, options, level) for level in LEVELS}
         self.iteration = 0
+
+    @property
+    def features(self) -> Float[Tensor, "N D"]:
+        """The features as they are now, in the map's order."""
+        return self._dealt[self._places]
 
     @property
     def is_done(self) -> bool:
@@ -83,14 +86,14 @@ class Trainer:
             self.clusters |= {k: v for k, v in self._find_clusters().items() if len(v.things)}
         group = self._groups[iteration % len(self._groups)]
         gradient, terms = gaussian_terms(
-            self.features, group, self.clusters if is_guided else {}, options
+            self._dealt, group, self.clusters if is_guided else {}, options
         )
         batch = self._pool.at(iteration)
         columns = self._columns(len(batch.importance)).to(gradient.device)
-        rendered = batch.rows.splat(self.features)
+        rendered = batch.rows.splat(self._dealt)
         pixel_gradient, more = pixel_terms(rendered, batch.masks, columns, options)
         batch.rows.backproject_into(gradient, pixel_gradient)
-        self.features.grad = gradient
+        self._dealt.grad = gradient
         self._adam.step()
         self.iteration += 1
         return Step(
@@ -105,7 +108,7 @@ class Trainer:
         """Return the features as they are now, with clusters found anew; changes nothing."""
         found = self._find_clusters()
         return FeatureMap(
-            features=self.features.clone(),
+            features=self.features,
             coarse_clusters=found["coarse"].things,
             fine_clusters=found["fine"].things,
             coarse_background=found["coarse"].background,
@@ -114,11 +117,11 @@ class Trainer:
 
     def state(self) -> Tensors:
         """Return all that a later trainer of the same map, views and options needs to go on."""
-        adam = self._adam.state.get(self.features, {})
+        adam = self._adam.state.get(self._dealt, {})
         state = {name: adam[name] for name in ("step", "exp_avg", "exp_avg_sq") if adam}
         for level, found in self.clusters.items():
             state |= {f"{level}_things": found.things, f"{level}_background": found.background}
-        return {**state, "features": self.features, "iteration": torch.tensor(self.iteration)}
+        return {**state, "features": self._dealt, "iteration": torch.tensor(self.iteration)}
 
     def restore(self, state: Tensors) -> None:
         """Go on where `state` was taken.
@@ -126,11 +129,11 @@ class Trainer:
         Raises:
             ShapeError: it was taken from another map.
         """
-        if state["features"].shape != self.features.shape:
+        if state["features"].shape != self._dealt.shape:
             actual = tuple(state["features"].shape)
-            raise ShapeError("features", expected=f"{tuple(self.features.shape)}", actual=actual)
-        device = self.features.device
-        self.features.copy_(state["features"])
+            raise ShapeError("features", expected=f"{tuple(self._dealt.shape)}", actual=actual)
+        device = self._dealt.device
+        self._dealt.copy_(state["features"])
         self.clusters = {
             level: Clusters(
                 things=state[f"{level}_things"].to(device),
@@ -141,7 +144,7 @@ class Trainer:
         self.iteration = int(state["iteration"])
         if "step" in state:
             adam = {name: state[name].to(device).clone() for name in ("exp_avg", "exp_avg_sq")}
-            self._adam.state[self.features] = {"step": state["step"].clone(), **adam}
+            self._adam.state[self._dealt] = {"step": state["step"].clone(), **adam}
 
     def _columns(self, pixel_count: int) -> Int[Tensor, " Q"]:
         """Return the pixels that play q in the negative term of this iteration."""
@@ -156,7 +159,7 @@ class Trainer:
         pooled = {level: ([], []) for level in LEVELS}
         for view in range(self._view_count):
             batch = self._pool.of_view(view, self.iteration)
-            rendered = batch.rows.splat(self.features)
+            rendered = batch.rows.splat(self._dealt)
             for level, masks in zip(LEVELS, batch.masks, strict=True):
                 own = rendered[:, options.channels(level)]
                 means = pooled_features(own, masks, batch.importance)
@@ -180,70 +183,3 @@ def no_clusters(features: Float[Tensor, "N D"], options: TrainingOptions, level:
     """Return the clusters of a level before any have been found."""
     nothing = features[:0, options.channels(level)]
     return Clusters(things=nothing, background=nothing)
-
-
-def pixel_terms(
-    rendered: Float[Tensor, "P D"],
-    masks: Int[Tensor, "2 P"],
-    columns: Int[Tensor, " Q"],
-    options: TrainingOptions,
-) -> tuple[Float[Tensor, "P D"], Terms]:
-    r"""Return the gradient and the values of the terms on rendered features: eq. 2 to 5, 2D-norm.
-
-    At the fine level the negative term's gradient stops at the coarse channels,
-    :math:`F^f = \mathrm{sg}(F^c) \oplus \bar F^c` (eq. 4).
-    """
-    gradient, terms = torch.zeros_like(rendered), {"positive": 0.0, "negative": 0.0, "norm2d": 0.0}
-    for level, ids in zip(LEVELS, masks, strict=True):
-        own = options.channels(level)
-        norms = losses.norms_of(rendered[:, own])
-        unit = rendered[:, own] / norms
-        value, pull = losses.positive(unit, ids)
-        terms["positive"] += value
-        gradient[:, own] += losses.through_norm(pull, unit, norms)
-        if options.negative_weight:
-            value, push = losses.negative(unit, ids, options.tau(level), columns)
-            push = losses.through_norm(push, unit, norms).mul_(options.negative_weight)
-            if level == "fine":
-                push[:, : COARSE_DEPTH - own.start] = 0
-            terms["negative"] += options.negative_weight * value
-            gradient[:, own] += push
-        value, push = losses.norm_to(unit, norms, options.radius(level), ids != IGNORE)
-        terms["norm2d"] += options.norm2d_weight * value
-        gradient[:, own] += push.mul_(options.norm2d_weight)
-    return gradient, terms
-
-
-def gaussian_terms(
-    features: Float[Tensor, "N D"],
-    group: NeighbourGroup,
-    clusters: dict[str, Clusters],
-    options: TrainingOptions,
-) -> tuple[Float[Tensor, "N D"], Terms]:
-    """Return the gradient and the values of the terms on Gaussians: spatial, 3D-norm, GFL.
-
-    Means over all N Gaussians are means over the group's N_s, whose turn it is.
-    """
-    terms = {"spatial": 0.0, "norm3d": 0.0, "global": 0.0}
-    gradient = torch.zeros_like(features)
-    if options.spatial_weight:
-        norms = losses.norms_of(features)
-        unit = features / norms
-        value, pull = spatial(unit, group)
-        terms["spatial"] = options.spatial_weight * value
-        gradient = losses.through_norm(pull, unit, norms).mul_(options.spatial_weight)
-    members, own_gradient = features[group.members], gradient[group.members]
-    if options.norm3d_weight:
-        for half in (slice(0, COARSE_DEPTH), slice(COARSE_DEPTH, DEPTH)):
-            norms = losses.norms_of(members[:, half])
-            value, push = losses.norm_to(members[:, half] / norms, norms, 1.0)
-            terms["norm3d"] += options.norm3d_weight * value
-            own_gradient[:, half] += push.mul_(options.norm3d_weight)
-    for level, found in clusters.items():
-        own = options.channels(level)
-        norms = losses.norms_of(members[:, own])
-        unit = members[:, own] / norms
-        value, pull = losses.guided(unit, found.directions, options.tau_global, options.tau(level))
-        terms["global"] += options.global_weight * value
-        own_gradient[:, own] += losses.through_norm(pull, unit, norms).mul_(options.global_weight)
-    return gradient, terms

@@ -8,9 +8,9 @@ import torch
 
 from ros2_clickgs.core.features import losses
 from ros2_clickgs.core.features.clusters import Clusters
-from ros2_clickgs.core.features.neighbours import neighbour_groups, spatial
+from ros2_clickgs.core.features.neighbours import dealt_order, neighbour_groups, spatial
 from ros2_clickgs.core.features.options import TrainingOptions
-from ros2_clickgs.core.features.training import gaussian_terms, pixel_terms
+from ros2_clickgs.core.features.terms import gaussian_terms, pixel_terms
 from tests.core.features import literal
 
 SAME = {"rtol": 1e-9, "atol": 1e-12}
@@ -102,12 +102,22 @@ def test_guided_without_clusters_is_nothing() -> None:
 
 def test_spatial_is_its_equation_for_every_group() -> None:
     f, points = bunched(40, 24), bunched(40, 3, seed=1)
+    points = points[dealt_order(points, 15)]
     groups = neighbour_groups(points, group_size=15, neighbours=4)
     assert len(groups) == 3
     for group in groups:
         members = list(range(40))[group.members]
         expected = gradient_of(f, lambda f, m=members: literal.spatial(f, points, m, 4))
         torch.testing.assert_close(ours(f, lambda u, g=group: spatial(u, g)), expected, **SAME)
+
+
+def test_gaussians_are_dealt_once_each_and_neighbours_lie_near_each_other() -> None:
+    points = torch.rand(3000, 3, generator=torch.Generator().manual_seed(0))
+    order = dealt_order(points, 1000)
+    assert order.sort().values.tolist() == list(range(3000))
+    for block in order.split(1000):
+        assert (points[block].mean(0) - 0.5).abs().max() < 0.05
+        assert (points[block].diff(dim=0).norm(dim=1) < 0.2).float().mean() > 0.75
 
 
 def test_a_single_gaussian_has_no_neighbours() -> None:

@@ -22,14 +22,14 @@ def test_splat_is_a_rendered_image_at_the_pixels() -> None:
     features = torch.randn(300, 24)
     image = rasterizer.splat(random_camera(), features)
     for first, last in ((0, 80), (0, 30), (30, 80)):
-        rows = pixel_rows(blend, first, last)
+        rows = pixel_rows(blend, torch.arange(300), first, last)
         u, v = pixels[first:last].T
         torch.testing.assert_close(rows.splat(features), image[v, u], rtol=1e-4, atol=1e-5)
 
 
 def test_backprojection_is_the_adjoint() -> None:
     _, _, blend = some_rows()
-    rows = pixel_rows(blend, 10, 60)
+    rows = pixel_rows(blend, torch.arange(300), 10, 60)
     features, image = torch.randn(300, 24), torch.randn(50, 24)
     gradient = torch.zeros(300, 24)
     rows.backproject_into(gradient, image)
@@ -39,7 +39,7 @@ def test_backprojection_is_the_adjoint() -> None:
 
 def test_backprojection_adds() -> None:
     _, _, blend = some_rows()
-    rows, image = pixel_rows(blend, 0, 80), torch.randn(80, 24)
+    rows, image = pixel_rows(blend, torch.arange(300), 0, 80), torch.randn(80, 24)
     once, twice = torch.zeros(300, 24), torch.zeros(300, 24)
     rows.backproject_into(once, image)
     rows.backproject_into(twice, image)

@@ -18,6 +18,11 @@ from tests.conftest import random_camera, random_gaussians
 OPTIONS = TrainingOptions(pixels_per_iteration=50, batches_per_view=2, batch_uses=2)
 
 
+def new_pool(views: list[MaskedView]) -> PixelPool:
+    rasterizer = make_rasterizer(random_gaussians(200), "numba")
+    return PixelPool(rasterizer, views, OPTIONS, torch.arange(200))
+
+
 def masked_views(count: int = 3) -> list[MaskedView]:
     views = []
     for seed in range(count):
@@ -44,13 +49,13 @@ def test_background_can_be_left_out() -> None:
 
 
 def test_no_unlabelled_pixel_is_drawn() -> None:
-    pool = PixelPool(make_rasterizer(random_gaussians(200), "numba"), masked_views(), OPTIONS)
+    pool = new_pool(masked_views())
     for iteration in range(12):
         assert (pool.at(iteration).masks != IGNORE).any(0).all()
 
 
 def test_every_view_comes_up_once_a_round() -> None:
-    pool = PixelPool(make_rasterizer(random_gaussians(200), "numba"), masked_views(), OPTIONS)
+    pool = new_pool(masked_views())
     own = [pool.of_view(view, 0).rows.weights for view in range(3)]
 
     def view_at(iteration: int) -> int:
@@ -62,15 +67,14 @@ def test_every_view_comes_up_once_a_round() -> None:
 
 
 def test_pixels_serve_their_times_and_are_drawn_anew() -> None:
-    pool = PixelPool(make_rasterizer(random_gaussians(200), "numba"), masked_views(1), OPTIONS)
+    pool = new_pool(masked_views(1))
     batches = [pool.of_view(0, i).rows.weights.sum().item() for i in range(8)]
     assert batches[0] == batches[2] != batches[1] == batches[3]
     assert batches[4] == batches[6] != batches[0]
 
 
 def test_a_pool_that_starts_later_draws_the_same() -> None:
-    rasterizer = make_rasterizer(random_gaussians(200), "numba")
-    first, later = (PixelPool(rasterizer, masked_views(), OPTIONS) for _ in range(2))
+    first, later = (new_pool(masked_views()) for _ in range(2))
     walked = [first.at(i) for i in range(20)]
     for iteration in (19, 7, 13):
         expected, found = walked[iteration].tensors(), later.at(iteration).tensors()
