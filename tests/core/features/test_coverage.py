@@ -11,7 +11,7 @@ from tests.core.features.training_scene import blob_rasterizer
 
 
 def test_few_views_are_all_taken():
-    assert choose_views(None, [blob_camera(), blob_camera()], 2) == [0, 1]
+    assert choose_views(blob_rasterizer(), [blob_camera(), blob_camera()], 2) == [0, 1]
 
 
 def test_the_other_side_is_taken_before_the_same_again():
