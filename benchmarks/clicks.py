@@ -101,7 +101,7 @@ def others(
     """Return the further images that show the click, the most telling first."""
     order = order_by_sight([image.camera for image in images], click.point)
     shown = [images[i] for i in order if images[i] is not clicked]
-    return [image for image in shown if prompt_of(object_map, image, [click])]
+    return [image for image in shown if prompt_of(object_map.rasterizer, image, [click])]
 
 
 def answer(

@@ -124,6 +124,9 @@ class KeyframesConfig:
     )
     views_per_click: int = param(8, "images that a click's masks are made in", bounds=(1, 100))
     min_views: int = param(4, "with fewer, views are rendered from the map", bounds=(1, 100))
+    rendered_views: int = param(
+        12, "views rendered around an object until it settles, at most", bounds=(0, 100)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

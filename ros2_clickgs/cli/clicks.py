@@ -11,11 +11,12 @@ from ros2_clickgs.cli.options import Backend, MapPath, OptionalCameras, Pixel, P
 from ros2_clickgs.errors import ClickGSError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
-    from ros2_clickgs.core.clicking import Click, PosedImage
-    from ros2_clickgs.core.object_map import ObjectMap
     from ros2_clickgs.core.objects import SegmentedObject
+    from ros2_clickgs.core.posed_image import PosedImage
     from ros2_clickgs.core.rasterizer import Rasterizer
     from ros2_clickgs.io.views import View
 
@@ -23,6 +24,8 @@ MAX_IMAGES = 8
 """Camera images that masks are made in."""
 MIN_IMAGES = 4
 """With fewer that show the point, views rendered from the map fill them up."""
+RENDERED_VIEWS = 12
+"""Views rendered around the thing, at most, until they no longer change it."""
 DISTANCES = (1.0, 0.5, 0.25)
 """Rendered views stand this far from the point, in typical distances of the map from it."""
 
@@ -52,8 +55,10 @@ def click(
         backend: rasterizer.
     """
     from ros2_clickgs.backends import make_rasterizer
-    from ros2_clickgs.core.clicking import Click, segment_clicks
+    from ros2_clickgs.core.clicking import images_of_clicks
+    from ros2_clickgs.core.looking import Look
     from ros2_clickgs.core.object_map import ObjectMap
+    from ros2_clickgs.core.state import Click
     from ros2_clickgs.io.cameras import load_views
     from ros2_clickgs.io.maps import load_map, save_map
     from ros2_clickgs.models.choose import make_segmenter
@@ -64,12 +69,21 @@ def click(
     answerer = make_segmenter(segmenter, segmenter_checkpoint)
     rasterizer = make_rasterizer(load_map(map), backend)
     start = time.perf_counter()
-    objects = ObjectMap(rasterizer)
+    objects, up = ObjectMap(rasterizer), up_of(views)
     clicked, views = clicked_point(rasterizer, views, point, pixel)
-    images = telling_images(objects, views, Click(clicked), MAX_IMAGES)
-    if len(images) < MIN_IMAGES:
-        images += rendered_images(rasterizer, views, clicked, MAX_IMAGES - len(images))
-    found = segment_clicks(objects, answerer, images, [Click(clicked)])
+    images = images_of_clicks(
+        rasterizer,
+        images_of(rasterizer, views),
+        [Click(clicked)],
+        most=MAX_IMAGES,
+        least=MIN_IMAGES,
+        up=up,
+        distances=distances_from(rasterizer, clicked),
+    )
+    look = Look(objects, answerer, up=up)
+    for _ in look.find(images, [Click(clicked)], RENDERED_VIEWS):
+        pass
+    found = objects.get(look.object_id)
     seconds = time.perf_counter() - start
     save_map(out, rasterizer.gaussians.select(found.gaussian_ids).to("cpu"))
     return {"out": str(out), "point": clicked.tolist(), **facts_of(found), "seconds": seconds}
@@ -105,42 +119,23 @@ def clicked_point(
     return place, sorted(ordered, key=lambda view: view is not clicked)
 
 
-def telling_images(
-    objects: "ObjectMap", views: "list[View]", click: "Click", count: int
-) -> "list[PosedImage]":
-    """Return the first `count` views that see the click: images, or what the map shows."""
-    from ros2_clickgs.core.clicking import PosedImage, prompt_of, rendered_image
+def images_of(rasterizer: "Rasterizer", views: "list[View]") -> "Iterator[PosedImage]":
+    """Yield the views' images, or what the map shows from there."""
+    from ros2_clickgs.core.posed_image import PosedImage, rendered_image
     from ros2_clickgs.io.images import read_image
 
-    images = []
     for view in views:
-        if len(images) == count:
-            break
-        image = (
-            PosedImage(view.camera, read_image(view.image_path, view.camera))
-            if view.image_path
-            else rendered_image(objects.rasterizer, view.camera)
-        )
-        if prompt_of(objects, image, [click]):
-            images.append(image)
-    return images
+        if view.image_path:
+            yield PosedImage(view.camera, read_image(view.image_path, view.camera))
+        else:
+            yield rendered_image(rasterizer, view.camera)
 
 
-def rendered_images(
-    rasterizer: "Rasterizer", views: "list[View]", point: "Tensor", count: int
-) -> "list[PosedImage]":
-    """Return `count` pictures of the map from around a point (m), or fewer where it is hidden."""
-    from ros2_clickgs.core.clicking import rendered_image
-    from ros2_clickgs.core.views import orbit_cameras
-
+def distances_from(rasterizer: "Rasterizer", point: "Tensor") -> list[float]:
+    """Return how far (m) rendered views stand from a point that no view shows."""
     means = rasterizer.gaussians.means
     reach = float((means - point.to(means)).norm(dim=-1).median())
-    for share in DISTANCES:
-        distance = share * reach
-        orbit = orbit_cameras(rasterizer, point, distance=distance, up=up_of(views), count=count)
-        if orbit:
-            return [rendered_image(rasterizer, camera) for camera in orbit]
-    return []
+    return [share * reach for share in DISTANCES]
 
 
 def up_of(views: "list[View]") -> "Tensor":

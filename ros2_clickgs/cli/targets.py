@@ -11,18 +11,18 @@ import torch
 from jaxtyping import Bool, Float, Float32, UInt8
 from torch import Tensor
 
-from ros2_clickgs.cli.clicks import telling_images
+from ros2_clickgs.cli.clicks import images_of
 from ros2_clickgs.core.clicking import (
-    Click,
-    is_visible,
+    images_of_clicks,
     lift_pixel,
-    rendered_image,
     segment_clicks,
 )
 from ros2_clickgs.core.geometry import project, unproject
 from ros2_clickgs.core.object_map import ObjectMap
+from ros2_clickgs.core.posed_image import is_visible, rendered_image
 from ros2_clickgs.core.rendering import render_labels
 from ros2_clickgs.core.sight import order_by_sight
+from ros2_clickgs.core.state import Click
 from ros2_clickgs.errors import ClickGSError, NotFoundError
 from ros2_clickgs.io.images import read_image, read_label_image
 
@@ -126,9 +126,8 @@ def is_agreed_on(
     """Return whether the masks of several views make one small object of a target."""
     click, objects = Click(target.point), ObjectMap(rasterizer)
     order = order_by_sight([view.camera for view in views], target.point)
-    images = telling_images(
-        objects, [target.view, *(views[i] for i in order)], click, TRIED_IMAGES
-    )
+    shown = images_of(rasterizer, [target.view, *(views[i] for i in order)])
+    images = images_of_clicks(rasterizer, shown, [click], most=TRIED_IMAGES, least=0)
     try:
         found = segment_clicks(objects, segmenter, images, [click])
     except ClickGSError:

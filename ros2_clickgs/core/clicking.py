@@ -1,38 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The conductor: clicks become 2D masks in several views, masks become votes, votes an object."""
+"""A click becomes an object: the images that show it, and, where they are few, rendered ones."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
-from ros2_clickgs.core.gates import agreeing
 from ros2_clickgs.core.geometry import project, unproject
+from ros2_clickgs.core.looking import Look
 from ros2_clickgs.core.object_map import ObjectMap
 from ros2_clickgs.core.objects import SegmentedObject
+from ros2_clickgs.core.posed_image import PosedImage, prompt_of, rendered_image
 from ros2_clickgs.core.rasterizer import Rasterizer
-from ros2_clickgs.core.rendering import render
-from ros2_clickgs.core.segmenter import Mask, Prompt, Segmenter
+from ros2_clickgs.core.segmenter import Segmenter
 from ros2_clickgs.core.state import Click
 from ros2_clickgs.core.types import Camera
-from ros2_clickgs.core.votes import Votes, cast_votes, decide_labels
-from ros2_clickgs.errors import ClickGSError, NotFoundError
+from ros2_clickgs.core.views import Z_UP, orbit_cameras
+from ros2_clickgs.errors import NotFoundError
 
-VISIBLE_TOLERANCE = 0.07
-"""How far a clicked point may lie off the map's surface, as a share of its depth."""
-
-
-@dataclass(slots=True, eq=False)
-class PosedImage:
-    """An image whose camera is known, and what the map says of its depth."""
-
-    camera: Camera
-    image: UInt8[np.ndarray, "H W 3"]
-    """RGB."""
-    depth: Float32[np.ndarray, "H W"] | None = field(default=None, repr=False)
-    """The map's depth in this view, in m, 0 where there is none; rendered when first needed."""
+RENDERED_DISTANCES_M = (1.0, 0.5, 0.25)
+"""How far views stand from a point no image shows: the first that sees it without obstacle."""
 
 
 def lift_pixel(rasterizer: Rasterizer, camera: Camera, u: float, v: float) -> Float[Tensor, "3"]:
@@ -54,25 +42,16 @@ def lift_pixel(rasterizer: Rasterizer, camera: Camera, u: float, v: float) -> Fl
     return unproject(camera, torch.tensor([[u, v]], dtype=depth.dtype), depth)[0]
 
 
-def rendered_image(rasterizer: Rasterizer, camera: Camera) -> PosedImage:
-    """Return what the map itself shows from a camera."""
-    rendering = render(rasterizer, camera)
-    color = (rendering.color * 255).round().to(torch.uint8)
-    return PosedImage(camera, color.cpu().numpy(), rendering.depth.cpu().numpy())
-
-
 def segment_clicks(
     object_map: ObjectMap,
     segmenter: Segmenter,
-    images: list[PosedImage],
+    images: Iterable[PosedImage],
     clicks: list[Click],
     object_id: int = 0,
     name: str = "",
+    rendered_views: int = 0,
 ) -> SegmentedObject:
-    """Find the thing under the clicks.
-
-    Every image that shows a positive click is asked for a mask; the masks vote; those that
-    contradict the others are dropped; then the object found so far prompts every image once more.
+    """Find the thing under the clicks: all of `Look.find` at once.
 
     Args:
         object_map: the map; the object is added to it, or replaced in it.
@@ -81,83 +60,69 @@ def segment_clicks(
         clicks: what is and what is not the thing.
         object_id: object to find anew, 0 for a new one.
         name: what to call a new object.
+        rendered_views: how many views around the object may be rendered.
 
     Raises:
         ClickGSError: there is no positive click, or no image shows one on a surface of the map.
         NotFoundError: object_id is neither 0 nor an object; or nothing was found under the clicks.
     """
-    if not any(click.positive for click in clicks):
-        raise ClickGSError("no positive click given; click on the thing first")
-    if object_id:
-        object_map.get(object_id)
-    views = [
-        (image, prompt) for image in images if (prompt := prompt_of(object_map, image, clicks))
-    ]
-    if not views:
-        raise ClickGSError(
-            f"none of {len(images)} images shows a surface at the clicked point; "
-            "click on a surface of the map, or move a camera to see it"
-        )
-    votes, voters = vote_in_agreement(object_map.rasterizer, segmenter, views)
-    membership = decide_labels(votes, object_map.background_weight) > 0
-    guided = [
-        (image, guide(object_map.rasterizer, image, prompt, membership)) for image, prompt in views
-    ]
-    votes, voters = vote_in_agreement(object_map.rasterizer, segmenter, guided)
-    if not (decide_labels(votes, object_map.background_weight) > 0).any():
-        raise NotFoundError(
-            "Gaussians under the clicks", len(clicks), "none that the masks agree on"
-        )
-    object_id = object_id or object_map.create(name)
-    object_map.replace_votes(object_id, votes, [image.camera.center for image in voters])
-    return object_map.get(object_id)
+    look = Look(object_map, segmenter, object_id=object_id, name=name)
+    for _ in look.find(images, clicks, rendered_views):
+        pass
+    return object_map.get(look.object_id)
 
 
-def prompt_of(object_map: ObjectMap, image: PosedImage, clicks: list[Click]) -> Prompt | None:
-    """Return the clicks that an image shows, or None if it shows no positive one."""
-    if image.depth is None:
-        image.depth = render(object_map.rasterizer, image.camera).depth.cpu().numpy()
-    uvz = project(image.camera, torch.stack([click.point.double() for click in clicks])).numpy()
-    shown = [is_visible(image.depth, point) for point in uvz]
-    labels = np.array([click.positive for click in clicks])
-    if not labels[shown].any():
-        return None
-    return Prompt(point_coords=uvz[shown, :2], point_labels=labels[shown])
+def images_of_clicks(
+    rasterizer: Rasterizer,
+    images: Iterable[PosedImage],
+    clicks: list[Click],
+    *,
+    most: int,
+    least: int,
+    up: Float[Tensor, "3"] = Z_UP,
+    distances: Sequence[float] = RENDERED_DISTANCES_M,
+) -> Iterator[PosedImage]:
+    """Yield the images that show a positive click; render views of it where these are too few.
+
+    Args:
+        rasterizer: the map.
+        images: what there is, the most telling first.
+        clicks: what is and what is not the thing.
+        most: of the images, no more are taken.
+        least: with fewer, views are rendered around the first positive click.
+        up: direction that is up in them.
+        distances: how far they stand from it if no image shows it, in m; the first is taken from
+            which it is seen without obstacle. Otherwise they stand as far as the first image.
+    """
+    count = 0
+    for image in images:
+        if count == most:
+            return
+        if prompt_of(rasterizer, image, clicks):
+            count += 1
+            distances = distances if count > 1 else [distance_of(image, clicks)]
+            yield image
+    if count < least:
+        yield from images_around(rasterizer, clicks, least - count, up, distances)
 
 
-def is_visible(depth: Float32[np.ndarray, "H W"], uvz: Float[np.ndarray, "3"]) -> bool:
-    """Tell whether a projected point (px, px, m) lies in the image and on the surface it shows."""
-    height, width = depth.shape
-    if not (0 <= uvz[0] < width and 0 <= uvz[1] < height and uvz[2] > 0):
-        return False
-    off_surface = abs(float(depth[int(uvz[1]), int(uvz[0])]) - uvz[2])
-    return bool(off_surface <= VISIBLE_TOLERANCE * uvz[2])
+def images_around(
+    rasterizer: Rasterizer,
+    clicks: list[Click],
+    count: int,
+    up: Float[Tensor, "3"],
+    distances: Sequence[float],
+) -> Iterator[PosedImage]:
+    """Yield views rendered around the first positive click; none where the map hides it."""
+    point = next(click.point for click in clicks if click.positive)
+    for distance in distances:
+        cameras = orbit_cameras(rasterizer, point, distance=distance, up=up, count=count)
+        yield from (rendered_image(rasterizer, camera) for camera in cameras)
+        if cameras:
+            return
 
 
-def guide(
-    rasterizer: Rasterizer, image: PosedImage, prompt: Prompt, membership: Bool[Tensor, " N"]
-) -> Prompt:
-    """Return the prompt with the object found so far splatted into the view as its soft mask."""
-    soft = rasterizer.splat(image.camera, membership[:, None].float())[..., 0].cpu().numpy()
-    return Prompt(
-        point_coords=prompt.point_coords, point_labels=prompt.point_labels, soft_mask=soft
-    )
-
-
-def vote_in_agreement(
-    rasterizer: Rasterizer, segmenter: Segmenter, views: list[tuple[PosedImage, Prompt]]
-) -> tuple[Votes, list[PosedImage]]:
-    """Return the votes of the views' masks (L = 1) and which images voted (gates.agreeing)."""
-    ballots = []
-    for image, prompt in views:
-        pixels = torch.from_numpy(ask(segmenter, image, prompt).pixels.astype(np.int32))
-        ballots.append((image, cast_votes(rasterizer, image.camera, pixels, 1)))
-    kept = [ballots[i] for i in agreeing([votes for _, votes in ballots])]
-    together = sum((votes for _, votes in kept[1:]), kept[0][1])
-    return together, [image for image, _ in kept]
-
-
-def ask(segmenter: Segmenter, image: PosedImage, prompt: Prompt) -> Mask:
-    """Return the segmenter's mask for one prompt in one image."""
-    segmenter.set_image(image.image, image.depth)
-    return segmenter.predict([prompt])[0]
+def distance_of(image: PosedImage, clicks: list[Click]) -> float:
+    """Return how far the first positive click is from an image's camera, in m."""
+    point = next(click.point for click in clicks if click.positive)
+    return float((image.camera.center - point).norm())

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which masks may vote: what speaks against a view before it is asked, and against its mask."""
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
+import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
 from ros2_clickgs.core.geometry import project
+from ros2_clickgs.core.state import Ballot
 from ros2_clickgs.core.types import Camera
 from ros2_clickgs.core.votes import Votes, agreement
 
@@ -36,6 +39,21 @@ class Objection(Enum):
     DISAGREES = "disagrees with the map"
 
 
+TO_MASKS = (Objection.UNSURE, Objection.DISAGREES)
+"""Those to a mask that was drawn; the others are to a view, which is then not asked."""
+
+
+def objection_counts(ballot: Ballot) -> Counter[Objection]:
+    """Return how often each objection was made while an object was looked for."""
+    return +Counter(dict(zip(Objection, ballot.rejected, strict=False)))
+
+
+def refused_masks(ballot: Ballot) -> Counter[Objection]:
+    """Return how many masks were drawn of an object that do not vote, by reason."""
+    counts = objection_counts(ballot)
+    return +Counter({objection: counts[objection] for objection in TO_MASKS})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
     """How much of an object a view can show."""
@@ -51,8 +69,8 @@ class Sight:
 def sight_of(
     camera: Camera,
     means: Float[Tensor, "M 3"],
-    soft: Float32[Tensor, "H W"],
-    depth: Float32[Tensor, "H W"],
+    soft: Float32[np.ndarray, "H W"],
+    depth: Float32[np.ndarray, "H W"],
 ) -> Sight:
     """Return how much of an object a view can show.
 
@@ -62,16 +80,16 @@ def sight_of(
         soft: the object splatted into the view, in [0, 1].
         depth: the map's depth in the view, in m; 0 where there is none.
     """
-    u, v, z = project(camera, means).unbind(-1)
+    u, v, z = project(camera, means).cpu().numpy().T
     inside = (z > 0) & (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
-    pixels = (v[inside].long(), u[inside].long())
+    pixels = (v[inside].astype(int), u[inside].astype(int))
     before = depth[pixels]
     is_behind = (before > 0) & (z[inside] > (1 + BEHIND) * before)
     hidden = is_behind & (soft[pixels] < 0.5)
     return Sight(
         area_px=float(soft.sum()),
-        inside=float(inside.float().mean()) if len(means) else 0.0,
-        uncovered=1 - float(hidden.float().mean()) if len(hidden) else 0.0,
+        inside=float(inside.mean()) if len(inside) else 0.0,
+        uncovered=1 - float(hidden.mean()) if len(hidden) else 0.0,
     )
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All objects of one map and the votes they rest on: what a session is about, as it stands now."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ros2_clickgs.core import operations
 from ros2_clickgs.core.clouds import PointCloud, cloud_from_gaussians
+from ros2_clickgs.core.gates import Objection
 from ros2_clickgs.core.objects import (
     SegmentedObject,
     carries_most,
@@ -147,6 +148,16 @@ class ObjectMap:
             object_id=object_id,
             voted_at_ns=voted_at_ns,
             **signed_points(tuple(clicks)),
+        )
+
+    def judge(self, object_id: int, settled: bool, rejected: Mapping[Objection, int]) -> None:
+        """Write down whether further views still change an object, and why masks did not vote."""
+        counts = [rejected.get(objection, 0) for objection in Objection]
+        self._do(
+            operations.judge,
+            object_id=object_id,
+            settled=settled,
+            rejected=torch.tensor(counts, dtype=torch.int64),
         )
 
     def labels(self) -> Int32[Tensor, " N"]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float32, Float64, Int
+from jaxtyping import Bool, Float32, Float64, Int, Int64
 from torch import Tensor
 
 from ros2_clickgs.core.editing import Edit, Hide, Recolor, old_columns, with_columns
@@ -92,6 +92,13 @@ def note(
     return state.put(object_id, ballot)
 
 
+def judge(state: State, *, object_id: int, settled: bool, rejected: Int64[Tensor, " G"]) -> State:
+    """Write down whether further views still change an object, and how many masks did not vote."""
+    counts = tuple(rejected.tolist())
+    ballot = replace(state.ballot(object_id), settled=settled, rejected=counts)
+    return state.put(object_id, ballot)
+
+
 def weigh(state: State, *, object_id: int, background_weight: float) -> State:
     """Give an object a background weight of its own; below 0: the map's."""
     ballot = replace(state.ballot(object_id), background_weight=background_weight)
@@ -141,6 +148,7 @@ def merge(state: State, *, kept_id: int, merged_id: int) -> State:
         view_points=torch.cat([kept.view_points, merged.view_points]),
         clicks=kept.clicks + merged.clicks,
         voted_at_ns=max(kept.voted_at_ns, merged.voted_at_ns),
+        settled=kept.settled and merged.settled,
         before=None,
     )
     return state.put(kept_id, both).without(merged_id)
@@ -218,7 +226,7 @@ def redo(state: State) -> State:
 OPERATIONS: dict[str, Callable[..., State]] = {
     function.__name__: function
     for function in (
-        create, reserve, replace_votes, add_view, note, weigh, touch, remember, take_back,
+        create, reserve, replace_votes, add_view, note, judge, weigh, touch, remember, take_back,
         rename, merge, remove, clear, hide, move, recolor, undo, redo,
     )
 }  # fmt: skip

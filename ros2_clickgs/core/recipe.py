@@ -13,6 +13,7 @@ from ros2_clickgs.core.operations import (
     Operation,
     create,
     hide,
+    judge,
     move,
     note,
     recolor,
@@ -67,6 +68,12 @@ def recipe_of_ballot(object_id: int, ballot: Ballot) -> Iterator[Operation]:
         object_id=object_id,
         voted_at_ns=ballot.voted_at_ns,
         **signed_points(ballot.clicks),
+    )
+    yield operation(
+        judge,
+        object_id=object_id,
+        settled=ballot.settled,
+        rejected=torch.tensor(ballot.rejected, dtype=torch.int64),
     )
     yield operation(weigh, object_id=object_id, background_weight=ballot.background_weight)
 

@@ -51,6 +51,10 @@ class Ballot:
     """Votes for must beat this, times those against; below 0: the map's weight."""
     revision: int = 0
     """How often the object has changed."""
+    settled: bool = True
+    """False while views are being looked for that change it, or when they ran out before."""
+    rejected: tuple[int, ...] = ()
+    """Masks that did not vote, by reason (gates.Objection, in its order)."""
     before: "Ballot | None" = None
     """What it was before its last refinement."""
 

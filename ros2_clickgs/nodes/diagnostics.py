@@ -10,6 +10,8 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from ros2_clickgs.core.gates import objection_counts
+from ros2_clickgs.core.state import State
 from ros2_clickgs.errors import ClickGSError
 
 LOG_PERIOD_S = 5.0
@@ -56,8 +58,19 @@ class Diagnostics:
         with self._lock:
             self._superseded[stream] += 1
 
-    def report(self, stamp: Time, facts: Mapping[str, object]) -> DiagnosticArray:
-        """Return the counts since the start, the rates since the last report, further facts."""
+    def report(
+        self,
+        stamp: Time,
+        facts: Mapping[str, object],
+        parts: Mapping[str, Mapping[str, object]] | None = None,
+    ) -> DiagnosticArray:
+        """Return the counts since the start, the rates since the last report, further facts.
+
+        Args:
+            stamp: now.
+            facts: about the node as a whole.
+            parts: name of a part of it -> facts about that, as a status of its own.
+        """
         now = time.monotonic()
         with self._lock:
             then, received_then, dropped_then = self._reported
@@ -76,6 +89,29 @@ class Diagnostics:
             name=self._name,
             level=DiagnosticStatus.WARN if is_dropping else DiagnosticStatus.OK,
             message=f"dropped {reason}" if is_dropping else "running",
-            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+            values=pairs(values),
         )
-        return DiagnosticArray(header=Header(stamp=stamp), status=[status])
+        statuses = [status]
+        for name, part in (parts or {}).items():
+            name = f"{self._name}: {name}"
+            statuses.append(DiagnosticStatus(name=name, message="found", values=pairs(part)))
+        return DiagnosticArray(header=Header(stamp=stamp), status=statuses)
+
+
+def pairs(values: Mapping[str, object]) -> list[KeyValue]:
+    """Return what a status tells."""
+    return [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+
+
+def facts_of_objects(state: State) -> dict[str, dict[str, object]]:
+    """Return how often each object was seen, and why masks of it do not vote or were not drawn."""
+    facts = {}
+    for object_id, ballot in state.ballots.items():
+        counts = objection_counts(ballot)
+        reasons = {f"rejected: {reason.value}": counts[reason] for reason in counts}
+        facts[f"object {object_id} {ballot.name}"] = {
+            "views": len(ballot.view_points),
+            "settled": ballot.settled,
+            **reasons,
+        }
+    return facts

@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from ros2_clickgs.core.harmonics import rgb_from_sh
+from ros2_clickgs.core.state import Ballot
 from ros2_clickgs.msg import SegmentedObject, SegmentedObjectArray
 from ros2_clickgs.nodes.conversions.clouds import (
     POINT,
@@ -38,6 +39,7 @@ class Outputs:
     def __init__(self, node: "SegmenterNode") -> None:
         self._node = node
         self._is_map_old, self._was_map_published = True, False
+        self._messages: dict[int, tuple[Ballot, SegmentedObject]] = {}
         self._map_frame = node.config.map_frame
         self._objects = node.create_publisher(SegmentedObjectArray, "~/objects", LATCHED)
         self._object_cloud = node.create_publisher(PointCloud2, "~/object_cloud", LATCHED)
@@ -64,6 +66,7 @@ class Outputs:
         """Tell of all objects: messages, clouds, markers."""
         header = self._header()
         found = [self.object_msg(bench, object_id) for object_id in bench.objects.ids]
+        self._messages = {i: m for i, m in self._messages.items() if i in bench.objects.ids}
         views = [p for i in bench.objects.ids for p in bench.objects.view_points(i)]
         self._objects.publish(
             SegmentedObjectArray(
@@ -118,14 +121,17 @@ class Outputs:
     def object_msg(self, bench: Workbench, object_id: int) -> SegmentedObject:
         """Return an object's message, stamped with the last image that voted for it.
 
-        It has the present stamp if only rendered views voted, or if time began anew since.
+        It has the present stamp if only rendered views voted, or if time began anew since. It is
+        made once per change of the object.
         """
         ballot = bench.objects.state.ballot(object_id)
+        if object_id in self._messages and self._messages[object_id][0] is ballot:
+            return self._messages[object_id][1]
         is_past = 0 < ballot.voted_at_ns <= self._node.get_clock().now().nanoseconds
         header = self._header(msg_from_nanoseconds(ballot.voted_at_ns) if is_past else None)
         found, cloud = bench.objects.get(object_id), bench.objects.cloud(object_id)
-        msg = msg_from_object(found, cloud, header)
-        msg.revision = ballot.revision
+        msg = msg_from_object(found, ballot, cloud, header)
+        self._messages[object_id] = (ballot, msg)
         return msg
 
     def _header(self, stamp: Time | None = None) -> Header:

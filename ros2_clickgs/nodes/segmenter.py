@@ -12,6 +12,7 @@ from rclpy.task import Future
 
 from ros2_clickgs.config import SegmenterConfig
 from ros2_clickgs.errors import ClickGSError
+from ros2_clickgs.nodes.diagnostics import facts_of_objects
 from ros2_clickgs.nodes.inputs import Inputs
 from ros2_clickgs.nodes.keyframes import Frame
 from ros2_clickgs.nodes.lifecycle import ClickGSNode
@@ -93,6 +94,7 @@ class SegmenterNode(ClickGSNode):
         def run() -> None:
             self._bench.see(frame)
             self.outputs.publish_overlay(self._bench, frame)
+            self._look_on_later()
 
         if self._worker.put_newest(f"{stream} of {frame.frame_id}", Job(run)):
             self.diagnostics.superseded(stream)
@@ -153,7 +155,26 @@ class SegmenterNode(ClickGSNode):
         self._answer_s = time.monotonic() - began_s
         self.outputs.publish_objects(self._bench)
         self.outputs.map_changed(self._bench)
+        self._look_on_later()
         return result
+
+    def _look_on_later(self) -> None:
+        """Go on looking for objects, one image at a time, when nothing else is to be done."""
+        active = self._active
+        if active and self._bench.looks.are_pending:
+            active[0].put_leisure(Job(self._look_on))
+
+    def _look_on(self) -> None:
+        try:
+            with self._bench.accepting():
+                has_changed = self._bench.looks.are_pending and self._bench.looks.go_on()
+        except ClickGSError as error:
+            self.drop("look", error)
+            return
+        if has_changed:
+            self.outputs.publish_objects(self._bench)
+            self.outputs.map_changed(self._bench)
+        self._look_on_later()
 
     def _report(self) -> None:
         bench, worker = self._bench, self._worker
@@ -173,4 +194,5 @@ class SegmenterNode(ClickGSNode):
         if self.outputs.is_map_awaited():
             worker.put_newest("map", Job(lambda: self.outputs.publish_map(bench)))
         stamp = self.get_clock().now().to_msg()
-        self.outputs.publish_diagnostics(self.diagnostics.report(stamp, facts))
+        parts = facts_of_objects(bench.objects.state)
+        self.outputs.publish_diagnostics(self.diagnostics.report(stamp, facts, parts))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rclpy.callback_groups import ReentrantCallbackGroup
 from std_srvs.srv import Trigger
 
-from ros2_clickgs.core.clicking import Click, PosedImage, rendered_image
 from ros2_clickgs.core.objects import SegmentedObject as CoreObject
+from ros2_clickgs.core.posed_image import PosedImage, rendered_image
+from ros2_clickgs.core.state import Click
 from ros2_clickgs.core.types import Camera
 from ros2_clickgs.errors import ClickGSError, NotFoundError, ShapeError
 from ros2_clickgs.msg import Click as ClickMsg
@@ -103,6 +104,8 @@ class Services:
             return self._msg(bench, found)
 
         response.object = await self.node.answer(work, changes=True)
+        if request.settle:
+            response.object = await self._settled(response.object.id)
         return told(response.object)
 
     async def segment_pixel(
@@ -129,11 +132,11 @@ class Services:
             )
             if bench.features.query(request.method) is not None:
                 return self._msg(bench, found), ObjectMask()
-            mask = seen_labels(bench, view.camera) == found.id
-            owner = MaskOwner(found.id, found.name, found.score)
-            return self._msg(bench, found), msg_from_mask(mask, owner)
+            return self._msg(bench, found), mask_in(bench, found, view)
 
         response.object, response.mask = await self.node.answer(work, changes=True)
+        if request.settle:
+            response.object = await self._settled(response.object.id)
         return told(response.object)
 
     async def refine(self, request: Refine.Request, response: Refine.Response) -> str:
@@ -145,6 +148,7 @@ class Services:
 
         def work(bench: Workbench) -> SegmentedObject:
             if request.undo:
+                bench.looks.forget(object_id)
                 bench.objects.take_back(object_id)
             else:
                 clicks = [place(bench) for place in places]
@@ -188,6 +192,21 @@ class Services:
         bench.session.touch()
         return self.node.outputs.object_msg(bench, found.id)
 
+    async def _settled(self, object_id: int) -> SegmentedObject:
+        """Return an object once it is no longer looked at; other requests are answered between."""
+
+        def look_on(bench: Workbench) -> bool:
+            is_pending = bench.looks.is_pending(object_id)
+            if is_pending:
+                bench.looks.go_on(object_id)
+            return is_pending
+
+        while await self.node.answer(look_on, changes=True):
+            pass
+        return await self.node.answer(
+            lambda bench: self.node.outputs.object_msg(bench, object_id), changes=False
+        )
+
     def _view(self, request: SegmentPixel.Request) -> Callable[[Workbench], PosedImage]:
         """Return how the worker gets the picture that was clicked in."""
         if request.view_camera.width:
@@ -224,6 +243,12 @@ def signs_of(positive: list[bool], count: int) -> list[bool]:
     if positive and len(positive) != count:
         raise ShapeError("positive", expected=f"empty or {count} signs", actual=len(positive))
     return list(positive) or [True] * count
+
+
+def mask_in(bench: Workbench, found: CoreObject, view: PosedImage) -> ObjectMask:
+    """Return where an object is seen in a view."""
+    mask = seen_labels(bench, view.camera) == found.id
+    return msg_from_mask(mask, MaskOwner(found.id, found.name, found.score))
 
 
 def told(found: SegmentedObject) -> str:

@@ -2,43 +2,33 @@
 """What the worker owns: the map, the objects and votes, the 2D segmenter, the views kept."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from ros2_clickgs.backends import make_rasterizer
 from ros2_clickgs.config import MapToSplatConfig, SegmenterConfig
-from ros2_clickgs.core.clicking import (
-    Click,
-    PosedImage,
-    lift_pixel,
-    prompt_of,
-    rendered_image,
-    segment_clicks,
-)
+from ros2_clickgs.core.clicking import lift_pixel
 from ros2_clickgs.core.object_map import ObjectMap
 from ros2_clickgs.core.objects import SegmentedObject
+from ros2_clickgs.core.posed_image import PosedImage, rendered_image
 from ros2_clickgs.core.pruning import View
 from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.core.similarity import Similarity
+from ros2_clickgs.core.state import Click
 from ros2_clickgs.core.types import Camera
-from ros2_clickgs.core.views import orbit_cameras
 from ros2_clickgs.errors import ClickGSError, ConfigError, NotFoundError
 from ros2_clickgs.io.maps import load_map, map_sha256
 from ros2_clickgs.models.choose import make_segmenter
 from ros2_clickgs.nodes.conversions.geometry import rotation_from_xyzw
 from ros2_clickgs.nodes.files import features_file
 from ros2_clickgs.nodes.keyframes import Frame, Keyframes
+from ros2_clickgs.nodes.looks import Looks
 from ros2_clickgs.nodes.mask_votes import MaskVotes
 from ros2_clickgs.nodes.sessions import open_session
 from ros2_clickgs.nodes.trained_features import Pixel, TrainedFeatures, segment_by_features
-
-RENDERED_DISTANCES_M = (1.0, 0.5, 0.25)
-"""How far views stand from a point no image shows: the first that sees it without obstacle."""
 
 
 class Workbench:
@@ -63,6 +53,7 @@ class Workbench:
         self.objects = ObjectMap(rasterizer, config.background_weight, bind)
         self.segmenter = make_segmenter(config.segmenter, config.segmenter_checkpoint)
         self.keyframes = Keyframes(config.keyframes)
+        self.looks = Looks(self)
         self.mask_votes = MaskVotes(self.objects)
         self.session = open_session(self.objects, config, self.map_sha256)
         path = features_file(config.session_dir, config.map_path, self.map_sha256)
@@ -80,14 +71,18 @@ class Workbench:
         try:
             with self.session.change():
                 yield
+        except BaseException:
+            self.looks.forget_undone()
+            raise
         finally:
             if self.rasterizer is not rasterizer:
                 for frame in self.keyframes:
                     frame.posed.depth = None
 
     def see(self, frame: Frame) -> None:
-        """Take a posed image."""
+        """Take a posed image; the map will look for its objects in it."""
         self.keyframes.add(frame)
+        self.looks.see(frame)
 
     def require(self, ids: list[int]) -> None:
         """Raise NotFoundError unless all these objects exist."""
@@ -156,6 +151,7 @@ class Workbench:
         query = self.features.query(method)
         if query is None:
             return self.segment(clicks, object_id=object_id, name=name, first=first)
+        self.looks.forget(object_id)
         return segment_by_features(
             self, query, clicks, level=level, object_id=object_id, name=name, pixels=pixels
         )
@@ -167,29 +163,29 @@ class Workbench:
         object_id: int = 0,
         name: str = "",
         first: PosedImage | None = None,
-        more_views: int = 0,
+        rendered_views: int | None = None,
     ) -> SegmentedObject:
-        """Find the thing under the clicks, those made on it before included.
+        """Find the thing under the clicks, those made on it before included: the first answer.
+
+        `looks` goes on from there.
 
         Args:
             clicks: what is and what is not the thing.
             object_id: add the clicks to this object; 0 makes a new one.
             name: its name; empty keeps the one it has.
             first: view to ask before all others: the one that was clicked in.
-            more_views: views to render from the map in any case.
+            rendered_views: how many views may be rendered around it; None: as configured.
         """
-        all_clicks = [*(self.objects.clicks(object_id) if object_id else []), *clicks]
         if object_id:
             self.objects.remember(object_id)
-        frames, images = self._views_of(all_clicks, first, more_views)
-        found = segment_clicks(
-            self.objects, self.segmenter, images, all_clicks, object_id=object_id, name=name
+        if rendered_views is None:
+            rendered_views = self.config.keyframes.rendered_views
+        found_id = self.looks.begin(
+            clicks, object_id=object_id, name=name, first=first, rendered_views=rendered_views
         )
-        voted_at_ns = max((frame.stamp_ns for frame in frames), default=0)
-        self.objects.note(found.id, all_clicks, voted_at_ns)
-        if name and found.name != name:
-            self.objects.rename(found.id, name)
-        return self.objects.get(found.id)
+        if name and self.objects.names[found_id] != name:
+            self.objects.rename(found_id, name)
+        return self.objects.get(found_id)
 
     def merge(self, ids: list[int], name: str) -> SegmentedObject:
         """Make one object of several; the first keeps its id."""
@@ -197,7 +193,9 @@ class Workbench:
             raise ClickGSError(f"merging takes two or more different objects, not {ids}")
         self.require(ids)
         kept, *others = dict.fromkeys(ids)
+        self.looks.forget(kept)
         for other in others:
+            self.looks.forget(other)
             self.objects.merge(kept, other)
         if name:
             self.objects.rename(kept, name)
@@ -208,7 +206,7 @@ class Workbench:
     ) -> SegmentedObject:
         """Improve an object: by clicks, by a weight of its own (below 0: as it is), by views."""
         if clicks or more_views or background_weight < 0:
-            self.segment(clicks, object_id=object_id, more_views=more_views)
+            self.segment(clicks, object_id=object_id, rendered_views=more_views)
         else:
             self.objects.remember(object_id)
         if background_weight >= 0:
@@ -224,38 +222,6 @@ class Workbench:
         if not len(self.keyframes):
             raise NotFoundError("image", "with a pose", "none yet; let a camera look around")
         return [(frame.posed.camera, frame.posed.image) for frame in self.keyframes]
-
-    def _views_of(
-        self, clicks: list[Click], first: PosedImage | None, more_views: int
-    ) -> tuple[list[Frame], list[PosedImage]]:
-        """Return the kept frames that show a positive click, and these and rendered views."""
-        limits = self.config.keyframes
-        positive = next((click.point for click in clicks if click.positive), None)
-        if positive is None:
-            raise ClickGSError("no positive click given; click on the thing first")
-        frames = []
-        for frame in self.keyframes.showing(positive):
-            if frame.posed is not first and prompt_of(self.objects, frame.posed, clicks):
-                frames.append(frame)
-            if len(frames) == limits.views_per_click:
-                break
-        images = [image for image in [first] if image] + [frame.posed for frame in frames]
-        missing = max(limits.min_views - len(images), min(more_views, limits.views_per_click))
-        if missing > 0:
-            near = [float((image.camera.center - positive).norm()) for image in images[:1]]
-            images += self._rendered_views(positive, missing, near or RENDERED_DISTANCES_M)
-        return frames, images
-
-    def _rendered_views(
-        self, point: Float[Tensor, "3"], count: int, distances_m: Sequence[float]
-    ) -> list[PosedImage]:
-        """Return views of the map around a point; none where the map hides it all round."""
-        up = torch.tensor([0.0, 0.0, 1.0])
-        for distance in distances_m:
-            cameras = orbit_cameras(self.rasterizer, point, distance=distance, up=up, count=count)
-            if cameras:
-                return [rendered_image(self.rasterizer, camera) for camera in cameras]
-        return []
 
 
 def similarity_from(config: MapToSplatConfig) -> Similarity:

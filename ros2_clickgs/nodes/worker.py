@@ -17,13 +17,18 @@ class Job(NamedTuple):
 
 
 class Worker:
-    """Runs jobs one after the other: asked-for ones in order, then the newest of each stream."""
+    """Runs jobs one after the other: asked-for ones in order, then the newest of each stream.
+
+    What can wait is done when nothing else is asked for, or in turn with the streams.
+    """
 
     def __init__(self, on_bug: Callable[[Exception], None]) -> None:
         """Start the thread; `on_bug` is told of an exception that no job should let through."""
         self._on_bug = on_bug
         self._jobs: deque[Job] = deque()
         self._newest: dict[str, Job] = {}
+        self._leisure: Job | None = None
+        self._is_streams_turn = True
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
@@ -45,6 +50,12 @@ class Worker:
             self._newest[stream] = job
             self._changed.notify()
         return is_replaced
+
+    def put_leisure(self, job: Job) -> None:
+        """Queue the job that is done when there is time; there is one at a time."""
+        with self._changed:
+            self._leisure = job
+            self._changed.notify()
 
     def queue_length(self) -> int:
         """Return how many jobs wait."""
@@ -73,9 +84,16 @@ class Worker:
 
     def _next(self) -> Job | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or self._jobs or self._newest)
+            self._changed.wait_for(
+                lambda: self._stopping or self._jobs or self._newest or self._leisure
+            )
             if self._stopping:
                 return None
             if self._jobs:
                 return self._jobs.popleft()
-            return self._newest.pop(next(iter(self._newest)))
+            if self._newest and (self._is_streams_turn or not self._leisure):
+                self._is_streams_turn = False
+                return self._newest.pop(next(iter(self._newest)))
+            self._is_streams_turn = True
+            job, self._leisure = self._leisure, None
+            return job

@@ -2,6 +2,7 @@
 """Two solid blobs side by side on nothing, and a segmenter that knows them: for tests."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -32,6 +33,13 @@ def blob_map():
         opacities=torch.full((2 * BLOB_COUNT,), 0.95),
         sh=sh_from_rgb(rgb),
     )
+
+
+def solid_blob_map():
+    """Return the same blobs, but with surfaces that let no light through."""
+    blobs = blob_map()
+    scales, opacities = torch.full_like(blobs.scales, 0.03), torch.ones_like(blobs.opacities)
+    return replace(blobs, scales=scales, opacities=opacities)
 
 
 def blob_camera(angle=0.0):

@@ -23,8 +23,8 @@ def rasterizer():
 
 def red_sight(rasterizer, camera):
     is_red = torch.arange(2 * BLOB_COUNT) < BLOB_COUNT
-    soft = rasterizer.splat(camera, is_red[:, None].float())[..., 0]
-    depth = render(rasterizer, camera).depth
+    soft = rasterizer.splat(camera, is_red[:, None].float())[..., 0].numpy()
+    depth = render(rasterizer, camera).depth.numpy()
     return sight_of(camera, rasterizer.gaussians.means[is_red], soft, depth)
 
 

@@ -143,6 +143,15 @@ class Robot:
 
         wait_until(is_so_or_dead, patience_s)
 
+    def settled(self, number: int = 0) -> Any:
+        """Wait until an object is no longer looked at; return it as it was heard of last."""
+
+        def found() -> list:
+            return self.heard["objects"][-1].objects if self.heard["objects"] else []
+
+        self.wait(lambda: len(found()) > number and found()[number].settled)
+        return found()[number]
+
     def facts(self) -> dict[str, str]:
         """Return the newest diagnostics now."""
         self.segmenter._report()

@@ -76,8 +76,7 @@ def test_clicked_point_becomes_an_object_on_topics(robot: Robot, views):
     robot.show_all(views)
     top = (RED_AT[0], RED_AT[1], RED_AT[2] + 0.06)
     robot.send("/clicked_point", clicked(top))
-    robot.wait(lambda: robot.heard["objects"] and robot.heard["objects"][-1].objects)
-    found = robot.heard["objects"][-1].objects[0]
+    found = robot.settled()
     assert is_ball(found, RED_AT), found.pose
     robot.wait(lambda: robot.heard["object_cloud"] and robot.heard["object_cloud"][-1].width)
     cloud = points_from_msg(robot.heard["object_cloud"][-1])
@@ -89,14 +88,18 @@ def test_pixel_of_the_newest_image_becomes_an_object(robot: Robot, views):
     robot.show_all(views)
     u, v, _ = project(views[-1].camera, torch.tensor([BLUE_AT]))[0].tolist()
     robot.send("image_mouse_left", Point(x=round(u, 0), y=round(v, 0)))
-    robot.wait(lambda: robot.heard["objects"] and robot.heard["objects"][-1].objects)
-    assert is_ball(robot.heard["objects"][-1].objects[0], BLUE_AT)
+    assert is_ball(robot.settled(), BLUE_AT)
 
 
 def test_service_answers_from_rendered_views_without_a_camera(robot: Robot):
     answer = robot.call(
-        SegmentPoint, "segment_point", points=[clicked((0.0, 0.0, 0.12))], name="red"
+        SegmentPoint,
+        "segment_point",
+        points=[clicked((0.0, 0.0, 0.12))],
+        name="red",
+        settle=True,
     )
+    assert answer.object.settled
     assert answer.success, answer.message
     assert answer.object.name == "red"
     assert is_ball(answer.object, RED_AT), answer.object.pose
@@ -104,8 +107,10 @@ def test_service_answers_from_rendered_views_without_a_camera(robot: Robot):
 
 def test_object_is_refined_renamed_merged_and_removed(robot: Robot, views):
     robot.show_all(views[:3])
-    red = robot.call(SegmentPoint, "segment_point", points=[clicked((0.0, 0.0, 0.12))]).object
-    blue = robot.call(SegmentPoint, "segment_point", points=[clicked((0.3, 0.1, 0.12))]).object
+    red, blue = (
+        robot.call(SegmentPoint, "segment_point", points=[clicked(at)], settle=True).object
+        for at in ((0.0, 0.0, 0.12), (0.3, 0.1, 0.12))
+    )
     more = Click(header=Header(frame_id="map"), position=Point(x=0.06, y=0.0, z=0.06))
     refined = robot.call(Refine, "refine", object_id=red.id, clicks=[more])
     assert refined.success, refined.message
@@ -129,7 +134,12 @@ def test_pixel_in_a_rendered_picture_becomes_an_object(robot: Robot, views):
     assert image_from_msg(shown.color).shape == (120, 160, 3)
     u, v, _ = project(camera, torch.tensor([RED_AT]))[0].tolist()
     answer = robot.call(
-        SegmentPixel, "segment_pixel", pixels=[Point(x=u, y=v)], view_camera=info, view_pose=pose
+        SegmentPixel,
+        "segment_pixel",
+        pixels=[Point(x=u, y=v)],
+        view_camera=info,
+        view_pose=pose,
+        settle=True,
     )
     assert answer.success, answer.message
     assert is_ball(answer.object, RED_AT)
@@ -145,7 +155,8 @@ def test_pixel_of_an_older_image_is_found_by_its_stamp(robot: Robot, views):
     stamp = Time(sec=1, nanosec=100_000_000)
     u, v, _ = project(views[1].camera, torch.tensor([RED_AT]))[0].tolist()
     header = Header(stamp=stamp, frame_id="optical")
-    answer = robot.call(SegmentPixel, "segment_pixel", header=header, pixels=[Point(x=u, y=v)])
+    at = {"header": header, "pixels": [Point(x=u, y=v)], "settle": True}
+    answer = robot.call(SegmentPixel, "segment_pixel", **at)
     assert answer.success, answer.message
     assert is_ball(answer.object, RED_AT)
 
@@ -168,7 +179,8 @@ def test_masks_from_elsewhere_vote_and_make_objects(robot: Robot, views):
 
 
 def test_files_stay_inside_the_session_dir(robot: Robot, views):
-    red = robot.call(SegmentPoint, "segment_point", points=[clicked((0.0, 0.0, 0.12))]).object
+    at = {"points": [clicked((0.0, 0.0, 0.12))], "settle": True}
+    red = robot.call(SegmentPoint, "segment_point", **at).object
     written = robot.call(EditObject, "edit_object", operation="extract", object_id=red.id)
     assert written.success, written.message
     assert len(load_map(written.path)) == red.gaussian_count == written.gaussian_count

@@ -51,6 +51,7 @@ def start(ros, world, tmp_path, monkeypatch):
             "map_path": str(world / "map.ply"),
             "session_dir": str(tmp_path / "kept"),
             "keyframes.min_views": 2,
+            "keyframes.rendered_views": 2,
         }
         with Robot(**(defaults | parameters)) as robot:
             yield robot
@@ -59,7 +60,8 @@ def start(ros, world, tmp_path, monkeypatch):
 
 
 def click(robot, at, name=""):
-    answer = robot.call(SegmentPoint, "segment_point", points=[clicked(at)], name=name)
+    point = {"points": [clicked(at)], "name": name, "settle": True}
+    answer = robot.call(SegmentPoint, "segment_point", **point)
     assert answer.success, answer.message
     return answer.object
 

@@ -8,7 +8,9 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from ros2_clickgs.core.clouds import PointCloud
+from ros2_clickgs.core.gates import refused_masks
 from ros2_clickgs.core.objects import SegmentedObject as CoreObject
+from ros2_clickgs.core.state import Ballot
 from ros2_clickgs.msg import SegmentedObject
 from ros2_clickgs.nodes.conversions.clouds import msg_from_points, points_from_cloud
 from ros2_clickgs.nodes.conversions.geometry import msg_from_pose
@@ -17,7 +19,9 @@ GOLDEN_RATIO = 0.618034
 TEXT_HEIGHT_M = 0.04
 
 
-def msg_from_object(found: CoreObject, cloud: PointCloud, header: Header) -> SegmentedObject:
+def msg_from_object(
+    found: CoreObject, ballot: Ballot, cloud: PointCloud, header: Header
+) -> SegmentedObject:
     """Return an object with its box and cloud; `header` is the map frame's."""
     x, y, z = found.size.double().tolist()
     return SegmentedObject(
@@ -27,7 +31,9 @@ def msg_from_object(found: CoreObject, cloud: PointCloud, header: Header) -> Seg
         score=float(found.score),
         gaussian_count=len(found.gaussian_ids),
         view_count=found.view_count,
-        settled=True,
+        rejected_count=sum(refused_masks(ballot).values()),
+        revision=ballot.revision,
+        settled=ballot.settled,
         method="votes",
         pose=msg_from_pose(found.pose),
         size=Vector3(x=x, y=y, z=z),
