@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Float32, Int32, Int64
+from jaxtyping import Bool, Float, Float32, Int32, Int64, Shaped
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -30,13 +30,27 @@ class Directions:
     """One level, prepared for questions."""
 
     units: Float[Tensor, "N D"]
-    """Features of length 1."""
+    """Features of length 1, those of one cluster together."""
+    rows: Int64[Tensor, " N"]
+    """The Gaussian that each of them belongs to."""
+    starts: list[int]
+    """Where each cluster begins in `units`, and where the last one ends."""
     clusters: Float[Tensor, "A D"]
     """Directions of the things, then of the background."""
     nearest: Int64[Tensor, " N"]
     """The most similar cluster; 0 where there are no clusters."""
     likeness: Float[Tensor, " N"]
     """Cosine to it; -1 where there are none."""
+
+    def members(self, cluster: int | None) -> slice:
+        """Return where the Gaussians of a cluster are in `units`; None means all of them."""
+        if cluster is None:
+            return slice(0, len(self.units))
+        return slice(self.starts[cluster], self.starts[cluster + 1])
+
+    def in_map_order(self, values: Shaped[Tensor, " N"]) -> Shaped[Tensor, " N"]:
+        """Return what belongs to `units` in the order of the map's Gaussians."""
+        return torch.empty_like(values).index_copy_(0, self.rows, values)
 
 
 class FeatureQuery:
@@ -65,21 +79,22 @@ class FeatureQuery:
         """
         known, channels = self._levels[level], self.feature_map.channels(level)
         clicked = normalize(positive[:, channels], dim=1)
-        similar = known.units @ clicked.T
-        chosen = torch.zeros(len(known.units), dtype=torch.bool, device=similar.device)
-        for column, feature in enumerate(clicked):
+        chosen = torch.zeros(len(known.units), dtype=torch.bool, device=clicked.device)
+        for feature in clicked:
             cluster, threshold = self.threshold(feature, level)
-            alike = similar[:, column] > threshold
-            chosen |= alike & (known.nearest == cluster) if cluster is not None else alike
+            members = known.members(cluster)
+            chosen[members] |= known.units[members] @ feature > threshold
         if negative is not None and len(negative):
-            against = known.units @ normalize(negative[:, channels], dim=1).T
-            chosen &= similar.amax(1) > against.amax(1) + ROUNDING
-        return chosen
+            units = known.units[chosen]
+            against = units @ normalize(negative[:, channels], dim=1).T
+            chosen[chosen.clone()] = (units @ clicked.T).amax(1) > against.amax(1) + ROUNDING
+        return known.in_map_order(chosen)
 
     def likeness(self, clicked: Float[Tensor, "A 24"], level: Level) -> Float[Tensor, " N"]:
         """Return every Gaussian's largest cosine to one of the clicked features."""
+        known = self._levels[level]
         units = normalize(clicked[:, self.feature_map.channels(level)], dim=1)
-        return (self._levels[level].units @ units.T).amax(1)
+        return known.in_map_order((known.units @ units.T).amax(1))
 
     def likeness_to_clusters(self, level: Level) -> Float[Tensor, " N"]:
         """Return every Gaussian's cosine to its nearest cluster; -1 where there are none."""
@@ -157,7 +172,16 @@ def _prepared(feature_map: FeatureMap, level: Level) -> Directions:
     if len(clusters):
         parts = [(part @ clusters.T).max(1) for part in units.split(1 << 16)]
         likeness, nearest = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Directions(units=units, clusters=clusters, nearest=nearest, likeness=likeness)
+    rows = nearest.argsort(stable=True)
+    counts = torch.bincount(nearest, minlength=max(len(clusters), 1))
+    return Directions(
+        units=units[rows],
+        rows=rows,
+        starts=[0, *counts.cumsum(0).tolist()],
+        clusters=clusters,
+        nearest=nearest,
+        likeness=likeness,
+    )
 
 
 def feature_colors(feature_map: FeatureMap, level: Level) -> Float32[Tensor, "N 3"]:
