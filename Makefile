@@ -2,11 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := $(VENV)/.setup
 DATA ?=
 
 # Debian/Ubuntu packages: libraries that open3d loads, and the compiler for the ROS interfaces.
 APT := libusb-1.0-0 libgl1 libegl1 libgomp1 g++ python3-venv
+# SAM 2 is built with the torch that is there; in isolation pip would fetch another one for it.
+SAM2 = $(shell sed -n 's/^sam2 = \[\(.*\)\]/\1/p' pyproject.toml | tr -d ,)
 INTERFACES := $(wildcard msg/*.msg srv/*.srv action/*.action)
 BUILD_FILES := pyproject.toml setup.py CMakeLists.txt package.xml $(wildcard cmake/*)
 # Launch files and configuration are copied into the environment, too.
@@ -31,7 +34,8 @@ $(STAMP): $(INTERFACES) $(BUILD_FILES) $(SHARED_FILES)
 	@$(MAKE) --no-print-directory system-packages
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV): about 6 GB, mostly torch; some minutes the first time"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	$(PIP) "setuptools>=77" --editable ".[test]"
+	SAM2_BUILD_CUDA=0 $(PIP) --no-build-isolation $(SAM2)
 	touch $@
 
 system-packages:
@@ -60,7 +64,7 @@ test-all: setup ## all tests; those that need a GPU or data skip where there is 
 	$(PYTEST)
 
 lint: setup ## formatting, style, types, spelling
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(PIP) --editable ".[dev]"
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
@@ -72,7 +76,7 @@ bench: setup ## the figures of the README, measured here
 bench-gpu: setup ## votes on this machine's GPU beside gsplat's own passes; builds gsplat first
 	@$(BIN)/python -c 'import torch; torch.cuda.is_available() \
 	    or exit("bench-gpu: torch sees no CUDA device; nothing to measure")'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[gpu]" matplotlib
+	$(PIP) --editable ".[gpu]" matplotlib
 	$(BIN)/python -m benchmarks.gpu
 
 clean: ## remove everything that was built, the environment included
