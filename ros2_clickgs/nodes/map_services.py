@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The segmenter's services on the map: pictures of it, and files."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from std_msgs.msg import Header
 
-from ros2_clickgs.errors import NotFoundError
 from ros2_clickgs.io.maps import map_sha256
 from ros2_clickgs.nodes.conversions.images import msg_from_depth, msg_from_image, msg_from_labels
 from ros2_clickgs.nodes.files import export, export_labels, path_below, rows_of
 from ros2_clickgs.nodes.inputs import Inputs
 from ros2_clickgs.nodes.pictures import Picture, picture
+from ros2_clickgs.nodes.trained_features import feature_picture
 from ros2_clickgs.nodes.workbench import Workbench
 from ros2_clickgs.srv import ExportMap, RenderView
 
@@ -27,17 +27,16 @@ class MapServices:
 
     async def render_view(self, request: RenderView.Request, response: RenderView.Response) -> str:
         """Return pictures of the map from anywhere."""
-        if request.with_features:
-            raise NotFoundError("picture", "features", "color, depth, labels")
         camera = self._inputs.virtual_camera(request.camera_info, request.pose)
         only, without = list(request.only_object_ids), list(request.without_object_ids)
 
-        def work(bench: Workbench) -> Picture:
+        def work(bench: Workbench) -> tuple[Picture, Any]:
             rows = rows_of(bench, only, invert=False)
             rows &= rows_of(bench, without, invert=True) if without else True
-            return picture(bench, camera, rows)
+            features = feature_picture(bench, camera) if request.with_features else None
+            return picture(bench, camera, rows), features
 
-        shown = await self.node.answer(work, changes=False)
+        shown, features = await self.node.answer(work, changes=False)
         header = Header(
             stamp=request.pose.header.stamp, frame_id=request.camera_info.header.frame_id
         )
@@ -47,6 +46,8 @@ class MapServices:
             response.depth = msg_from_depth(shown.depth, header)
         if request.with_labels:
             response.labels = msg_from_labels(shown.labels, header)
+        if request.with_features:
+            response.features = msg_from_image(features, header)
         return f"rendered {camera.width}x{camera.height} px"
 
     async def export_map(self, request: ExportMap.Request, response: ExportMap.Response) -> str:

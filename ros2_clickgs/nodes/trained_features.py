@@ -5,15 +5,16 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from ros2_clickgs.core.editing import moved_points
 from ros2_clickgs.core.features.claims import claim_of_clicks, claims_of_all
 from ros2_clickgs.core.features.feature_map import Level
 from ros2_clickgs.core.features.options import LEVELS
-from ros2_clickgs.core.features.query import FeatureQuery, check_fits
+from ros2_clickgs.core.features.query import FeatureQuery, check_fits, feature_image
 from ros2_clickgs.core.objects import SegmentedObject
 from ros2_clickgs.core.state import Click
 from ros2_clickgs.core.types import Camera
@@ -80,14 +81,14 @@ class TrainedFeatures:
         version = (status.st_mtime_ns, status.st_ino)
         if version == self._version:
             return
-        self._version, self._query, self._failure = version, None, None
         try:
-            self._read()
+            self._query, self._failure = self._read(), None
         except ClickGSError as error:
-            self._failure = error
+            self._query, self._failure = None, error
             log.warning("features are not used: %s", error)
+        self._version = version
 
-    def _read(self) -> None:
+    def _read(self) -> FeatureQuery:
         bench = self._bench
         gaussians = bench.rasterizer.gaussians
         feature_map = load_features(self.path, bench.map_sha256)
@@ -95,7 +96,7 @@ class TrainedFeatures:
         centers = [view.camera.center for view in load_feature_views(self.path)]
         points = torch.stack(centers) if centers else torch.zeros(0, 3, dtype=torch.float64)
         self.view_points = list(moved_points(bench.map_from_file, points))
-        self._query = FeatureQuery(feature_map.to(gaussians.device))
+        return FeatureQuery(feature_map.to(gaussians.device))
 
 
 def segment_by_features(
@@ -180,6 +181,17 @@ def feature_of(
     if pixel is not None:
         return query.feature_at_pixel(bench.rasterizer, *pixel, level)
     return query.feature_at_point(bench.rasterizer.gaussians, click.point, level)
+
+
+def feature_picture(bench: "Workbench", camera: Camera) -> UInt8[np.ndarray, "H W 3"]:
+    """Return the fine features from a camera, their three main axes as colours.
+
+    Raises:
+        ClickGSError: no features are trained for this map.
+    """
+    feature_map = bench.features.query("features").feature_map
+    image = feature_image(bench.rasterizer, feature_map, camera, "fine")
+    return (image * 255).round().to(torch.uint8).cpu().numpy()
 
 
 def votes_of_others(bench: "Workbench", object_id: int) -> Float[Tensor, " N"]:

@@ -10,9 +10,10 @@ from ros2_clickgs.io.features import save_features
 from ros2_clickgs.io.maps import map_sha256, save_map
 from ros2_clickgs.io.views import View
 from ros2_clickgs.nodes.conversions.geometry import msg_from_camera, msg_from_pose
+from ros2_clickgs.nodes.conversions.images import image_from_msg
 from ros2_clickgs.nodes.files import features_file
 from ros2_clickgs.nodes.trained_features import everything_by_features
-from ros2_clickgs.srv import SegmentPixel, SegmentPoint
+from ros2_clickgs.srv import RenderView, SegmentPixel, SegmentPoint
 from tests.core.blobs import BLOB_COUNT, blob_camera, blob_map
 from tests.core.features.blob_features import blob_features
 from tests.nodes.robot import Robot
@@ -137,3 +138,20 @@ def test_everything_becomes_objects_that_leave_others_alone(robot, place):
     assert counts[red] == BLOB_COUNT
     assert sum(counts[i] for i in found) == BLOB_COUNT
     assert torch.tensor(list(counts.values())).min() > BLOB_COUNT / 4
+
+
+def test_features_are_rendered(robot, place):
+    camera = blob_camera()
+    request = {
+        "camera_info": msg_from_camera(camera, Header(frame_id="optical")),
+        "pose": PoseStamped(header=Header(), pose=msg_from_pose(camera.T_world_camera)),
+        "with_features": True,
+    }
+    assert "train_features" in robot.call(RenderView, "render_view", **request).message
+    train(place)
+    answer = robot.call(RenderView, "render_view", **request)
+    assert answer.success, answer.message
+    seen = image_from_msg(answer.features).astype(int)
+    assert seen.shape == (120, 160, 3)
+    left, right = seen[55:65, 30:60].mean((0, 1)), seen[55:65, 100:130].mean((0, 1))
+    assert abs(left - right).max() > 60
