@@ -18,6 +18,8 @@ BLOCK = 8
 """Voxels along a block's edge."""
 KEY_RANGE = 1 << 20
 """Blocks per axis that a key can tell apart: 80 km at 1 cm."""
+BEHIND_M, BEHIND_PER_M2 = 0.01, 0.006
+"""How far behind a depth z (m) it still tells of the surface: noise grows as z squared."""
 COLOR_SIGMA = 0.15
 """Colour difference at which a new colour counts half (highlights, shadows, wrong exposure)."""
 
@@ -59,7 +61,7 @@ class DistanceField:
 
         Args:
             voxel_m: edge of a voxel.
-            truncation_m: distances are kept up to here; must exceed the depth noise.
+            truncation_m: distances are kept up to here; must exceed the noise of far depth.
         """
         self.voxel_m = voxel_m
         self.truncation_m = truncation_m
@@ -98,6 +100,11 @@ class DistanceField:
         """Return the integer coordinates of the chosen voxels."""
         rows, columns = chosen.nonzero(as_tuple=True)
         return blocks_from_keys(self.keys[rows]) * BLOCK + self.offsets[columns]
+
+    def behind(self, depth: Float[Tensor, " M"]) -> Float[Tensor, " M"]:
+        """Return how far (m) behind its depth (m) a pixel measures: thin walls have two sides."""
+        reach = BEHIND_M + BEHIND_PER_M2 * depth**2
+        return reach.clamp(2 * self.voxel_m, self.truncation_m)
 
     def _find(self, keys: Int[Tensor, " M"]) -> tuple[Int[Tensor, " M"], Bool[Tensor, " M"]]:
         places = torch.searchsorted(self.sorted_keys, keys).clamp(max=len(self.keys) - 1)
@@ -149,7 +156,8 @@ class DistanceField:
         pixels = v.long().clamp(0, height - 1) * width + u.long().clamp(0, width - 1)
         measured = view.depth.reshape(-1)[pixels]
         distances = (measured - z) * view.cosine.reshape(-1)[pixels]
-        hits = (inside & (measured > 0) & (distances > -self.truncation_m)).nonzero()[:, 0]
+        near = distances > -self.behind(measured)
+        hits = (inside & (measured > 0) & near).nonzero()[:, 0]
         return hits, distances[hits].clamp(max=self.truncation_m), pixels[hits]
 
     def _average(
@@ -161,7 +169,7 @@ class DistanceField:
     ) -> None:
         """Fold measurements into voxels: weight cos / z^2, fading behind the surface."""
         depth, cosine = view.depth.reshape(-1)[pixels], view.cosine.reshape(-1)[pixels]
-        fade = (1 + (distances + self.voxel_m) / (self.truncation_m - self.voxel_m)).clamp(0, 1)
+        fade = (1 + (distances + self.voxel_m) / (self.behind(depth) - self.voxel_m)).clamp(0, 1)
         weight = cosine / depth**2 * fade
         old = self.fields.view(-1, 7)[flat]
         color = view.color.reshape(-1, 3)[pixels]
