@@ -10,6 +10,7 @@ from typing import Any
 
 import tyro
 
+from ros2_clickgs.cli.affordance import affordance
 from ros2_clickgs.cli.building import build_map
 from ros2_clickgs.cli.clicks import click
 from ros2_clickgs.cli.demo import demo
@@ -35,6 +36,7 @@ COMMANDS = {
     "train": train,
     "query": query,
     "everything": everything,
+    "affordance": affordance,
     "up": up,
     "demo": demo,
     "bench": bench,

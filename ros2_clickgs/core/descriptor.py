@@ -72,12 +72,16 @@ class Descriptor(Protocol):
     """What the features are and how they were made; features of other names do not compare."""
 
     def describe(
-        self, image: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"] | None = None
+        self,
+        image: UInt8[np.ndarray, "H W 3"],
+        mask: Bool[np.ndarray, "H W"] | None = None,
+        inside: Bool[np.ndarray, "H W"] | None = None,
     ) -> FeatureGrid:
         """Describe an RGB image.
 
         Args:
             image: RGB.
-            mask: the object's pixels; None means that the whole image is of interest.
+            mask: the object's pixels, at least one; only cells that show it are described.
+            inside: where the mask is not known, pixels that are certainly the object's.
         """
         ...

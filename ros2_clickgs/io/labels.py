@@ -55,13 +55,16 @@ def save_labels(path: str | Path, labels: Labels) -> None:
         )
 
 
-def load_labels(path: str | Path, map_sha256: str | None) -> Labels:
+def load_labels(
+    path: str | Path, map_sha256: str | None, *, may_be_unnamed: bool = False
+) -> Labels:
     """Return labels from an .npz; nothing is unpickled. Only `labels` must be there.
 
     Args:
         path: the file.
         map_sha256: hash of the map that the labels are for. None takes labels of any map, with a
             warning in the log: then their number is all that can be checked.
+        may_be_unnamed: the same for labels that do not say which map they are for.
 
     Raises:
         FileFormatError: the file is broken, or does not say which map it is for.
@@ -69,7 +72,8 @@ def load_labels(path: str | Path, map_sha256: str | None) -> Labels:
         ShapeError: its arrays do not fit each other.
     """
     with NpzReader(path, MAKE_AGAIN) as arrays:
-        made_for = arrays.check_map("labels", map_sha256)
+        is_taken = may_be_unnamed and not arrays.texts("map_sha256")
+        made_for = arrays.check_map("labels", None if is_taken else map_sha256)
         labels = arrays.numbers("labels", np.int32)
         no_votes = np.zeros((0, labels.size), np.float32)
         votes = {

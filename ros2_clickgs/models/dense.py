@@ -30,10 +30,13 @@ class DenseDescriptor:
     name = "dense-1"
 
     def describe(
-        self, image: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"] | None = None
+        self,
+        image: UInt8[np.ndarray, "H W 3"],
+        mask: Bool[np.ndarray, "H W"] | None = None,
+        inside: Bool[np.ndarray, "H W"] | None = None,
     ) -> FeatureGrid:
-        """See Descriptor. Without a mask, what differs from the image's border is the object."""
-        mask = figure(image) if mask is None else mask
+        """See Descriptor. Without a mask, what stands out from the border is the object."""
+        mask = figure(image, inside) if mask is None else mask
         crop = crop_object(image, mask, SIDE_PX, MARGIN_PX)
         features = np.concatenate(
             [silhouette(crop.mask), LOOK * shading(crop.image, crop.mask)], axis=-1

@@ -64,9 +64,12 @@ class DINOv2Descriptor:
         return cls(model, hub_id, side_px)
 
     def describe(
-        self, image: UInt8[np.ndarray, "H W 3"], mask: Bool[np.ndarray, "H W"] | None = None
+        self,
+        image: UInt8[np.ndarray, "H W 3"],
+        mask: Bool[np.ndarray, "H W"] | None = None,
+        inside: Bool[np.ndarray, "H W"] | None = None,
     ) -> FeatureGrid:
-        """See Descriptor. With a mask, the object's surroundings fill the input."""
+        """See Descriptor. With a mask, the object fills the input; without, all is described."""
         height, width = image.shape[:2]
         window = (0, 0, width, height) if mask is None else around(mask)
         left, top, right, bottom = window

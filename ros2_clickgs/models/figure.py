@@ -10,6 +10,8 @@ SIDE_PX = 256
 BORDER = 0.03
 """Share of the sides that is taken for background."""
 ROUNDS = 4
+ALL_KNOWN = 1.3
+"""What is hardly more than the known pixels is those: annotations follow outlines better."""
 
 
 def figure(
@@ -22,8 +24,8 @@ def figure(
         inside: pixels that are known to be the object's.
 
     Returns:
-        The object's pixels: `inside` and what is connected with it, or the largest piece; all
-        pixels where nothing stands out.
+        The object's pixels: `inside` alone if hardly more stands out, else that and what is
+        connected with it; the largest piece if nothing is known, or all if nothing stands out.
     """
     height, width = image.shape[:2]
     shrink = min(1.0, SIDE_PX / max(height, width))
@@ -49,11 +51,12 @@ def figure(
 def main_piece(
     found: UInt8[np.ndarray, "H W"], inside: Bool[np.ndarray, "H W"] | None
 ) -> Bool[np.ndarray, "H W"]:
-    """Return `inside` and the pieces that touch it, or else the largest piece."""
+    """Return which of the pieces that were cut out are the object; see `figure`."""
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(found)
     if inside is not None and inside.any():
         touched = np.setdiff1d(np.unique(pieces[inside]), [0])
-        return np.isin(pieces, touched) | inside
+        together = np.isin(pieces, touched) | inside
+        return together if together.sum() > ALL_KNOWN * inside.sum() else inside
     if len(stats) < 2:
         return np.ones(found.shape, bool)
     return pieces == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())

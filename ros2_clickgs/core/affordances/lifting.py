@@ -1,72 +1,56 @@
 # SPDX-License-Identifier: Apache-2.0
 """From pixels to Gaussians: what views say is backprojected and divided by visibility."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from ros2_clickgs.core.affordances.rules import Rule
 from ros2_clickgs.core.clicking import PosedImage
 from ros2_clickgs.core.descriptor import Descriptor, FeatureGrid
 from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.core.rendering import HALF_COVERED
+from ros2_clickgs.core.types import BACKGROUND, Camera
 
 FEWEST_PIXELS = 64
 """A view that shows less of the object says nothing about its shape."""
+SURE_ENOUGH = 0.1
+"""Views that are less sure on average leave the rest to the background."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What all views together say about an object's Gaussians."""
+    """What views say about an object's Gaussians, in pixel-equivalents. It adds up over views."""
 
-    scores: Float[Tensor, "M C"]
-    """Class probabilities, weighted by how sure the views are; rows sum to 1, or to 0 where
-    nobody said anything."""
-    sureness: Float[Tensor, " M"]
-    """How sure the views were, in pixel-equivalents."""
+    votes: Float[Tensor, "M C"]
+    """Class probabilities times weight; less than the visibility where rules are unsure."""
     visibility: Float[Tensor, " M"]
-    """How much the views show of each, in pixel-equivalents."""
-    facing: Float[Tensor, "M 3"]
-    """Direction from which each was seen, of length 1 or 0."""
+    """How much the views show of each."""
 
+    def __add__(self, other: "Evidence") -> "Evidence":
+        return Evidence(
+            votes=self.votes + other.votes, visibility=self.visibility + other.visibility
+        )
 
-def object_mask(rasterizer: Rasterizer, gaussian_ids: Int[Tensor, " M"], image: PosedImage):
-    """Return the pixels [H, W] that the object covers by half or more."""
-    member = torch.zeros(len(rasterizer.gaussians), 1, device=rasterizer.gaussians.device)
-    member[gaussian_ids] = 1.0
-    return rasterizer.splat(image.camera, member)[..., 0] >= HALF_COVERED
+    @property
+    def sureness(self) -> Float[Tensor, " M"]:
+        """How much was said of each."""
+        return self.votes.sum(-1)
 
-
-class _Views:
-    """Walks through the views, describes each one's object pixels, and adds up who was seen."""
-
-    def __init__(self, rasterizer, gaussian_ids, images, descriptor) -> None:
-        self.rasterizer, self.gaussian_ids = rasterizer, gaussian_ids
-        self.images, self.descriptor = images, descriptor
-        self.visibility = torch.zeros(len(gaussian_ids))
-        self.facing = torch.zeros(len(gaussian_ids), 3)
-
-    def __iter__(self):
-        for image in self.images:
-            mask = object_mask(self.rasterizer, self.gaussian_ids, image).cpu()
-            if int(mask.sum()) < FEWEST_PIXELS:
-                continue
-            yield image.camera, mask, self.descriptor.describe(image.image, mask.numpy())
-
-    def lift(self, camera, mask, values):
-        """Backproject an image [H, W, C] within the mask onto the object's Gaussians [M, C]."""
-        pixels = torch.cat([values * mask[..., None], mask[..., None].float()], -1)
-        lifted = self.rasterizer.backproject(camera, pixels.to(self.rasterizer.gaussians.device))
-        lifted = lifted[self.gaussian_ids].cpu()
-        self.visibility += lifted[:, -1]
-        means = self.rasterizer.gaussians.means[self.gaussian_ids].cpu()
-        toward = normalize(camera.center.to(means) - means, dim=-1)
-        self.facing += lifted[:, -1:] * toward
-        return lifted[:, :-1]
+    @property
+    def scores(self) -> Float[Tensor, "M C"]:
+        """Class probabilities; 0 where nothing was seen, background where nobody was sure."""
+        said = self.votes / self.sureness[:, None].clamp(min=1e-9)
+        sure = self.sureness / self.visibility.clamp(min=1e-9)
+        known = (sure / SURE_ENOUGH).clamp(max=1)[:, None]
+        background = torch.zeros_like(said)
+        background[:, BACKGROUND] = 1
+        return (known * said + (1 - known) * background) * (self.visibility > 0)[:, None]
 
 
 def lift_votes(
@@ -77,11 +61,13 @@ def lift_votes(
     rule: Rule,
 ) -> Evidence:
     """Classify the cells of each view, then add up what the views say of each Gaussian."""
-    views = _Views(rasterizer, gaussian_ids, images, descriptor)
     votes = torch.zeros(len(gaussian_ids), rule.class_count)
-    for camera, mask, grid in views:
-        votes += views.lift(camera, mask, classified(grid, rule, camera.height, camera.width))
-    return _evidence(votes, views)
+    visibility = torch.zeros(len(gaussian_ids))
+    for camera, mask, grid in described(rasterizer, gaussian_ids, images, descriptor):
+        classes = classified(grid, rule, camera)
+        said, seen = backprojected(rasterizer, gaussian_ids, camera, mask, classes)
+        votes, visibility = votes + said, visibility + seen
+    return Evidence(votes=votes, visibility=visibility)
 
 
 def lift_features(
@@ -92,33 +78,57 @@ def lift_features(
     rule: Rule,
 ) -> Evidence:
     """Average the features that the views show of each Gaussian, then classify Gaussians once."""
-    views = _Views(rasterizer, gaussian_ids, images, descriptor)
-    total = torch.zeros(len(gaussian_ids), 0)
-    for camera, mask, grid in views:
+    total: Tensor | float = 0.0
+    visibility = torch.zeros(len(gaussian_ids))
+    for camera, mask, grid in described(rasterizer, gaussian_ids, images, descriptor):
         features = grid.paint(grid.features, camera.height, camera.width)
-        lifted = views.lift(camera, mask, features)
-        total = total + lifted if total.shape[1] else lifted
-    if not total.shape[1]:
-        return _evidence(torch.zeros(len(gaussian_ids), rule.class_count), views)
-    probabilities = rule(normalize(total, dim=-1))
-    return _evidence(probabilities * views.visibility[:, None], views)
+        lifted, seen = backprojected(rasterizer, gaussian_ids, camera, mask, features)
+        total, visibility = total + lifted, visibility + seen
+    votes = torch.zeros(len(gaussian_ids), rule.class_count)
+    shown = visibility > 0
+    if shown.any():
+        votes[shown] = rule(normalize(total[shown], dim=-1)) * visibility[shown, None]
+    return Evidence(votes=votes, visibility=visibility)
 
 
-def classified(grid: FeatureGrid, rule: Rule, height: int, width: int) -> Float[Tensor, "H W C"]:
+LIFTS = {"votes": lift_votes, "features": lift_features}
+
+
+def described(
+    rasterizer: Rasterizer,
+    gaussian_ids: Int[Tensor, " M"],
+    images: Iterable[PosedImage],
+    descriptor: Descriptor,
+) -> Iterator[tuple[Camera, Bool[np.ndarray, "H W"], FeatureGrid]]:
+    """Yield each view that shows the object, its pixels, and their features."""
+    member = torch.zeros(len(rasterizer.gaussians), 1, device=rasterizer.gaussians.device)
+    member[gaussian_ids] = 1.0
+    for image in images:
+        cover = rasterizer.splat(image.camera, member)[..., 0]
+        mask = (cover >= HALF_COVERED).cpu().numpy()
+        if mask.sum() >= FEWEST_PIXELS:
+            yield image.camera, mask, descriptor.describe(image.image, mask)
+
+
+def classified(grid: FeatureGrid, rule: Rule, camera: Camera) -> Float[Tensor, "H W C"]:
     """Return class probabilities per pixel; they sum to less than 1 where the rule is unsure."""
     values = torch.zeros(*grid.features.shape[:2], rule.class_count + 1)
-    values[grid.described] = torch.nn.functional.pad(
-        rule(grid.features[grid.described]), (0, 1), value=1.0
-    )
-    painted = grid.paint(values, height, width, smooth=rule.is_soft)
+    cells = grid.described
+    values[cells] = pad(rule(grid.features[cells]), (0, 1), value=1.0)
+    painted = grid.paint(values, camera.height, camera.width, smooth=rule.is_soft)
     return painted[..., :-1] / painted[..., -1:].clamp(min=1e-6)
 
 
-def _evidence(votes: Float[Tensor, "M C"], views: _Views) -> Evidence:
-    sureness = votes.sum(-1)
-    return Evidence(
-        scores=votes / sureness[:, None].clamp(min=1e-9),
-        sureness=sureness,
-        visibility=views.visibility,
-        facing=normalize(views.facing, dim=-1),
-    )
+def backprojected(
+    rasterizer: Rasterizer,
+    gaussian_ids: Int[Tensor, " M"],
+    camera: Camera,
+    mask: Bool[np.ndarray, "H W"],
+    values: Float[Tensor, "H W C"],
+) -> tuple[Float[Tensor, "M C"], Float[Tensor, " M"]]:
+    """Credit the object's Gaussians with the values of its pixels; and return their visibility."""
+    shown = torch.from_numpy(mask)[..., None]
+    pixels = torch.cat([values * shown, shown.float()], -1)
+    lifted = rasterizer.backproject(camera, pixels.to(rasterizer.gaussians.device))
+    lifted = lifted[gaussian_ids].cpu()
+    return lifted[:, :-1], lifted[:, -1]

@@ -25,7 +25,7 @@ class TransferOptions:
     """`votes`: classify pixels, then vote; `features`: lift features, then classify Gaussians."""
     neighbours: int = 5
     """k of the rule `majority`."""
-    smoothing: float = 0.5
+    smoothing: float = 0.67
     """How much a Gaussian listens to its neighbours, 0 (not at all) to below 1."""
 
     def __post_init__(self) -> None:

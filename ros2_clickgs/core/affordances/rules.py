@@ -18,8 +18,12 @@ PROTOTYPES = 48
 """Of each class, at most."""
 SHARPNESS = 12.0
 """How fast a prototype's say falls with cosine distance."""
-FAR_QUANTILE = 0.02
-"""Share of the sources' own places that are as far from all prototypes as what says nothing."""
+FAR = 0.05
+"""Share of a class's places that are farther from what other images show of it."""
+FOLDS = 4
+"""Groups of images that are held out in turn."""
+LEAST_SURE = 0.05
+"""Say of what is farther than that."""
 
 
 @runtime_checkable
@@ -59,10 +63,10 @@ class Majority:
 
 
 class Prototypes:
-    """Class probabilities from the prototypes near a feature; none from afar.
+    """Class probabilities from the prototypes near a feature, and how far away it may be.
 
-    Features are compared in the metric that the sources' own classes suggest. A feature that is
-    farther from all prototypes than FAR_QUANTILE of the sources' places is abstained from.
+    Features are compared in the metric that the sources' own classes suggest. How sure a class is
+    at a distance is learned from images whose own places had no say (see `usual_closeness`).
     """
 
     is_soft = True
@@ -71,25 +75,54 @@ class Prototypes:
         self.class_count = len(sources.classes)
         self._metric = Metric.of(sources)
         places = self._metric(sources.features)
-        found = [
-            (label, clustered(places[sources.labels == label], PROTOTYPES))
-            for label in sources.labels.unique().tolist()
-        ]
-        self._prototypes = torch.cat([centres for _, centres in found])
-        labels = torch.cat([torch.full((len(c),), label) for label, c in found])
-        self._one_hot = one_hot(labels.long(), self.class_count).float()
-        nearest = (places @ self._prototypes.T).amax(1)
-        self._far, self._near = nearest.quantile(torch.tensor([FAR_QUANTILE, 0.5])).tolist()
+        self._prototypes, labels = prototypes(places, sources.labels)
+        self._one_hot = one_hot(labels, self.class_count).float()
+        self._far, self._near = usual_closeness(places, sources, self.class_count)
 
     def __call__(self, features: Float[Tensor, "F D"]) -> Float[Tensor, "F C"]:
         """See Rule."""
         closeness = self._metric(features) @ self._prototypes.T
-        says = torch.exp(SHARPNESS * (closeness - closeness.amax(1, keepdim=True)))
+        nearest = closeness.amax(1, keepdim=True)
+        says = torch.exp(SHARPNESS * (closeness - nearest))
         probabilities = normalize(says @ self._one_hot, p=1.0, dim=1)
-        return probabilities * self._sureness(closeness.amax(1))[:, None]
+        far, near = probabilities @ self._far, probabilities @ self._near
+        sureness = (nearest[:, 0] - far) / (near - far).clamp(min=1e-3)
+        return probabilities * sureness.clamp(LEAST_SURE, 1)[:, None]
 
-    def _sureness(self, nearest: Float[Tensor, " F"]) -> Float[Tensor, " F"]:
-        return ((nearest - self._far) / (self._near - self._far + 1e-6)).clamp(0.02, 1)
+
+def prototypes(
+    places: Float[Tensor, "E D"], labels: Int[Tensor, " E"]
+) -> tuple[Float[Tensor, "P D"], Int[Tensor, " P"]]:
+    """Return at most PROTOTYPES centres of each class, and their classes."""
+    found = [(c, clustered(places[labels == c], PROTOTYPES)) for c in labels.unique().tolist()]
+    classes = [torch.full((len(centres),), c) for c, centres in found]
+    return torch.cat([centres for _, centres in found]), torch.cat(classes)
+
+
+def usual_closeness(
+    places: Float[Tensor, "E D"], sources: SourceSet, class_count: int
+) -> tuple[Float[Tensor, " C"], Float[Tensor, " C"]]:
+    """Return how close places of each class are to prototypes of it from other images.
+
+    Returns:
+        Cosines per class: of the rarely exceeded distance (FAR), and of half of the places. Of a
+        class in one image only, or of no class, what holds for all places.
+    """
+    folds = sources.pictures % min(FOLDS, len(sources.pictures.unique()))
+    closeness = torch.full((len(places),), torch.nan)
+    for fold in folds.unique():
+        centres, classes = prototypes(places[folds != fold], sources.labels[folds != fold])
+        for label in classes.unique():
+            held = (folds == fold) & (sources.labels == label)
+            closeness[held] = (places[held] @ centres[classes == label].T).amax(1)
+    known = ~closeness.isnan()
+    levels = torch.tensor([FAR, 0.5])
+    if not known.any():
+        return torch.full((class_count,), -1.0), torch.full((class_count,), 0.5)
+    usual = closeness[known].quantile(levels).repeat(class_count, 1)
+    for label in sources.labels[known].unique().tolist():
+        usual[label] = closeness[known & (sources.labels == label)].quantile(levels)
+    return usual[:, 0], usual[:, 1]
 
 
 def clustered(places: Float[Tensor, "E D"], count: int, rounds: int = 10) -> Float[Tensor, "P D"]:

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32, Int32, UInt8
 from torch import Tensor
 
 from ros2_clickgs.core.descriptor import Descriptor
-from ros2_clickgs.errors import ClickGSError
+from ros2_clickgs.errors import ClickGSError, ConfigError
 
 MAX_EXEMPLARS_PER_CLASS = 3000
 """Places of one class that are kept, drawn from all images alike."""
@@ -45,6 +45,11 @@ class SourceSet:
     pictures: Int32[Tensor, " E"]
     """Which image each is from."""
 
+    def check_descriptor(self, descriptor: Descriptor) -> None:
+        """Raise ConfigError unless it is the one that made the features."""
+        if self.descriptor != descriptor.name:
+            raise ConfigError("descriptor", descriptor.name, f"{self.descriptor}, as the sources'")
+
 
 def prepare(
     pictures: Sequence[AnnotatedImage], classes: list[str], descriptor: Descriptor
@@ -61,7 +66,7 @@ def prepare(
     """
     features, labels, origins = [], [], []
     for number, picture in enumerate(pictures):
-        grid = descriptor.describe(picture.image, picture.mask)
+        grid = descriptor.describe(picture.image, picture.mask, picture.labels > 0)
         cells = grid.take(torch.from_numpy(picture.labels))
         used = grid.described & (cells >= 0)
         features.append(grid.features[used])

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """From annotated images to an object's Gaussians."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from jaxtyping import Int
 from torch import Tensor
 
-from ros2_clickgs.core.affordances.lifting import lift_features, lift_votes
+from ros2_clickgs.core.affordances.lifting import LIFTS, Evidence
 from ros2_clickgs.core.affordances.options import AffordanceScores, TransferOptions
 from ros2_clickgs.core.affordances.rules import make_rule
 from ros2_clickgs.core.affordances.smoothing import smooth
@@ -14,16 +14,17 @@ from ros2_clickgs.core.affordances.sources import SourceSet
 from ros2_clickgs.core.clicking import PosedImage, rendered_image
 from ros2_clickgs.core.descriptor import Descriptor
 from ros2_clickgs.core.rasterizer import Rasterizer
-from ros2_clickgs.core.types import Camera
-from ros2_clickgs.errors import ClickGSError, ConfigError
+from ros2_clickgs.core.types import Camera, Gaussians
+from ros2_clickgs.errors import ClickGSError
 
 Progress = Callable[[int, int], None]
+View = PosedImage | Camera
 
 
 def transfer(
     rasterizer: Rasterizer,
     gaussian_ids: Int[Tensor, " M"],
-    views: Sequence[PosedImage | Camera],
+    views: Sequence[View],
     sources: SourceSet,
     descriptor: Descriptor,
     options: TransferOptions | None = None,
@@ -47,18 +48,44 @@ def transfer(
         ClickGSError: no view shows the object.
     """
     options = options or TransferOptions()
-    if sources.descriptor != descriptor.name:
-        raise ConfigError("descriptor", descriptor.name, f"{sources.descriptor}, as the sources'")
+    looked = counted(views, on_view)
+    evidence = gather(rasterizer, gaussian_ids, looked, sources, descriptor, options)
+    gaussians = rasterizer.gaussians.select(gaussian_ids.to(rasterizer.gaussians.device))
+    return decide(evidence, gaussians, sources, options)
+
+
+def gather(
+    rasterizer: Rasterizer,
+    gaussian_ids: Int[Tensor, " M"],
+    views: Iterable[View],
+    sources: SourceSet,
+    descriptor: Descriptor,
+    options: TransferOptions,
+) -> Evidence:
+    """Return what views say; see `transfer`. What different views say adds up."""
+    sources.check_descriptor(descriptor)
+    images = (
+        rendered_image(rasterizer, view) if isinstance(view, Camera) else view for view in views
+    )
     rule = make_rule(sources, options)
-    lift = {"votes": lift_votes, "features": lift_features}[options.lifting]
+    return LIFTS[options.lifting](rasterizer, gaussian_ids, images, descriptor, rule)
 
-    def images():
-        for done, view in enumerate(views, 1):
-            yield rendered_image(rasterizer, view) if isinstance(view, Camera) else view
-            on_view(done, len(views))
 
-    evidence = lift(rasterizer, gaussian_ids, images(), descriptor, rule)
+def counted(views: Sequence[View], on_view: Progress) -> Iterator[View]:
+    """Yield the views and tell after each how many are done."""
+    for done, view in enumerate(views, 1):
+        yield view
+        on_view(done, len(views))
+
+
+def decide(
+    evidence: Evidence, gaussians: Gaussians, sources: SourceSet, options: TransferOptions
+) -> AffordanceScores:
+    """Return the scores of an object's Gaussians that follow from what views said.
+
+    Raises:
+        ClickGSError: no view shows the object.
+    """
     if not (evidence.visibility > 0).any():
-        raise ClickGSError(f"none of {len(views)} views shows the object; give others")
-    scores = smooth(evidence, rasterizer.gaussians.select(gaussian_ids), options.smoothing)
-    return AffordanceScores.of(sources.classes, scores)
+        raise ClickGSError("no view shows the object; give others, nearer to it")
+    return AffordanceScores.of(sources.classes, smooth(evidence, gaussians, options.smoothing))
