@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Node `trainer`: posed images in, features on the map out: clicks then need no 2D network."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ros2_clickgs.nodes.segmenter import SegmenterNode
 
 DIAGNOSTICS_PERIOD_S = 1.0
-SHARED = ("map_path", "map_frame", "map_to_splat", "session_dir", "backend", "segmenter")
+SHARED = tuple(f.name for f in fields(MapConfig) if f.name != "autostart")
 """Parameters that are the segmenter's in one process with it."""
 
 
