@@ -2,6 +2,7 @@
 """Where SAM 2's weights are, and the network with them."""
 
 import importlib.util
+import logging
 import os
 import pickle
 from pathlib import Path
@@ -18,6 +19,8 @@ from ros2_clickgs.errors import (
 
 if TYPE_CHECKING:
     from sam2.modeling.sam2_base import SAM2Base
+
+log = logging.getLogger(__name__)
 
 HUB_ID = "facebook/sam2.1-hiera-tiny"
 """What `segmenter: sam2` takes when nothing else is named."""
@@ -82,8 +85,11 @@ def load_sam2(checkpoint: str = HUB_ID, config: str = "", device: str = "auto") 
 def download(hub_id: str) -> Path:
     """Return the hub's weights on this machine, fetched if they are not here yet."""
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.utils import logging as hub_logging
     from sam2.build_sam import HF_MODEL_ID_TO_FILENAMES
 
+    log.info("looking for %s, on this machine and on the hub", hub_id)
+    hub_logging.set_verbosity_error()  # else it tells of every attempt without a network
     try:
         return Path(hf_hub_download(hub_id, HF_MODEL_ID_TO_FILENAMES[hub_id][1]))
     except OSError as error:
