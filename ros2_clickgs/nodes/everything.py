@@ -77,7 +77,9 @@ class EverythingAction:
         if method not in METHODS:
             raise NotFoundError("method", method, ", ".join(METHODS))
         if method == "auto":
-            knows = await self._node.answer(lambda bench: bench.features.are_there, changes=False)
+            knows = await self._node.answer(
+                lambda bench: bench.features.query("auto") is not None, changes=False
+            )
             method = "features" if knows else "votes"
         limits = {
             "min_gaussians": goal.min_gaussians,
