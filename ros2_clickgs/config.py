@@ -203,7 +203,7 @@ class TrainerConfig(LiveConfig):
     threads: int = param(
         0, "CPU threads of a training; 0: all but one, so that clicks go on", bounds=(0, 1024)
     )
-    niceness: int = param(10, "how far a training stands back on the CPU", bounds=(0, 19))
+    niceness: int = param(15, "how far a training stands back on the CPU", bounds=(0, 19))
     memory_gb: float = param(
         2.0, "for the pixels' blending weights; the rest goes to files", bounds=(0.0, 1000.0)
     )
@@ -219,6 +219,28 @@ class TrainerConfig(LiveConfig):
         5.0,
         "time between two pictures on `~/preview`, if somebody looks [s]",
         bounds=(0.1, 3600.0),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AffordanceConfig:
+    """Node `affordance`: objects and annotated images in, regions for a grasp planner out."""
+
+    autostart: bool = param(True, "configure and activate at start")
+    sources: str = param("", "annotated images or a prepared source set, for goals that name none")
+    descriptor: str = param(
+        "auto",
+        "dense features; auto: dinov2 if there is a checkpoint",
+        choices=("auto", "dinov2", "dense"),
+    )
+    checkpoint: str = param("", "weights of DINOv2: a file or a hub id")
+    backend: str = param("auto", "rasterizer", choices=("auto", "gsplat", "numba", "reference"))
+    views: int = param(16, "views rendered around an object at most", bounds=(1, 1000))
+    follow: bool = param(
+        True, "transfer again to an object that has changed and is settled", live=True
+    )
+    map_patience_s: float = param(
+        10.0, "how long to wait for the segmenter's `~/splats` [s]", bounds=(0.1, 3600.0)
     )
 
 
@@ -240,7 +262,12 @@ class PlayerConfig:
     camera_frame: str = param("camera_optical_frame", "frame of the images (REP-103)")
 
 
-NODES = {"segmenter": SegmenterConfig, "trainer": TrainerConfig, "player": PlayerConfig}
+NODES = {
+    "segmenter": SegmenterConfig,
+    "affordance": AffordanceConfig,
+    "trainer": TrainerConfig,
+    "player": PlayerConfig,
+}
 """Node name -> its parameters."""
 
 

@@ -53,4 +53,5 @@ def test_rviz_shows_what_the_nodes_publish():
     for name in ("map_cloud", "object_cloud", "markers", "overlay"):
         assert f"/clickgs/segmenter/{name}" in shown
     assert "/clickgs/trainer/preview" in shown
+    assert {"/clickgs/affordance/affordance_cloud", "/clickgs/affordance/markers"} <= set(shown)
     assert "rviz_default_plugins/PublishPoint" in [tool["Class"] for tool in manager["Tools"]]

@@ -14,6 +14,7 @@ from rclpy.parameter import Parameter
 
 from ros2_clickgs.errors import ClickGSError
 from ros2_clickgs.nodes import worker
+from ros2_clickgs.nodes.affordance import AffordanceNode
 from ros2_clickgs.nodes.lifecycle import ClickGSNode
 from ros2_clickgs.nodes.player import PlayerNode
 from ros2_clickgs.nodes.segmenter import SegmenterNode
@@ -35,6 +36,11 @@ def segmenter_main(args: Sequence[str] | None = None) -> int:
     return run([lambda _: SegmenterNode()], args)
 
 
+def affordance_main(args: Sequence[str] | None = None) -> int:
+    """Run the affordance node alone: it hears objects and their splats from a segmenter."""
+    return run([lambda _: AffordanceNode()], args)
+
+
 def trainer_main(args: Sequence[str] | None = None) -> int:
     """Run the trainer alone: it collects keyframes of its own."""
     return run([lambda _: TrainerNode()], args)
@@ -47,7 +53,7 @@ def player_main(args: Sequence[str] | None = None) -> int:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run all nodes in one process; the player too if a parameter names its dataset."""
-    return run([lambda _: SegmenterNode(), trainer_beside, played_if_named], args)
+    return run([lambda _: SegmenterNode(), *BESIDE, played_if_named], args)
 
 
 def up(
@@ -68,7 +74,7 @@ def up(
     params_file = str(params_file or share() / "config" / "clickgs.yaml")
     args = ["--ros-args", "--params-file", params_file, *ros_args]
     overrides = [Parameter("map_path", value=str(map_path))]
-    nodes = [lambda _: SegmenterNode(parameter_overrides=overrides), trainer_beside]
+    nodes = [lambda _: SegmenterNode(parameter_overrides=overrides), *BESIDE]
     if dataset:
         played = [Parameter("dataset", value=str(dataset))]
         nodes.append(lambda _: PlayerNode(parameter_overrides=played))
@@ -78,6 +84,10 @@ def up(
 def trainer_beside(nodes: list[ClickGSNode]) -> TrainerNode:
     """Return a trainer that uses the map and the keyframes of the segmenter beside it."""
     return TrainerNode(next(node for node in nodes if isinstance(node, SegmenterNode)))
+
+
+BESIDE: list[Maker] = [lambda _: AffordanceNode(), trainer_beside]
+"""What runs in the segmenter's process."""
 
 
 def played_if_named(nodes: list[ClickGSNode]) -> PlayerNode | None:
