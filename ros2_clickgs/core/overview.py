@@ -12,7 +12,7 @@ from ros2_clickgs.core.views import bounding_ball, farthest_from, free_direction
 
 DISTANCES = (2.0, 1.0, 0.5, 0.25)
 """How far from the middle views are tried, in radii of the map: around it and, of rooms, in it."""
-DIRECTIONS = 16
+DIRECTIONS = 10
 """Views that are tried at each distance."""
 OUTER = 0.5
 """Share of the way from the middle to a view, the outer one, that has to be free."""
