@@ -17,7 +17,7 @@ from ros2_clickgs.core.objects import (
     oriented_box,
 )
 from ros2_clickgs.core.operations import Operation
-from ros2_clickgs.core.owners import decides_alike, owners
+from ros2_clickgs.core.owners import Piece, decides_alike, owners
 from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.core.recipe import signed_points, sparse, stacked
 from ros2_clickgs.core.similarity import Similarity
@@ -53,6 +53,7 @@ class ObjectMap:
         self._background_weight = background_weight
         self._state = State.of(rasterizer.gaussians)
         self._labels: Tensor | None = None
+        self._pieces: dict[int, Piece] = {}
 
     @property
     def state(self) -> State:
@@ -163,7 +164,7 @@ class ObjectMap:
     def labels(self) -> Int32[Tensor, " N"]:
         """Return every Gaussian's owner: an id, 0 for background, -1 where unseen or deleted."""
         if self._labels is None:
-            self._labels = owners(self._state, self._background_weight)
+            self._labels = owners(self._state, self._background_weight, self._pieces)
         return self._labels
 
     def get(self, object_id: int) -> SegmentedObject:

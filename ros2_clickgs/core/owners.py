@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which object each Gaussian belongs to, of all that claim it: one or none."""
 
+from typing import NamedTuple
+
 import torch
-from jaxtyping import Int32
+from jaxtyping import Bool, Float, Int32, Int64
 from torch import Tensor
 
 from ros2_clickgs.core.objects import largest_component
@@ -11,7 +13,25 @@ from ros2_clickgs.core.types import BACKGROUND, NEVER_SEEN
 from ros2_clickgs.core.votes import Votes, decide_labels
 
 
-def owners(state: State, background_weight: float) -> Int32[Tensor, " N"]:
+class Piece(NamedTuple):
+    """Which of an object's Gaussians are connected, and what that rests on."""
+
+    members: Int64[Tensor, " M"]
+    votes: Votes
+    means: Float[Tensor, "N 3"]
+    is_connected: Bool[Tensor, " M"]
+
+    def rests_on(
+        self, members: Int64[Tensor, " M"], votes: Votes, means: Float[Tensor, "N 3"]
+    ) -> bool:
+        """Tell whether nothing has changed; votes and means are compared by identity."""
+        is_same = self.votes is votes and self.means is means
+        return is_same and torch.equal(self.members, members)
+
+
+def owners(
+    state: State, background_weight: float, pieces: dict[int, Piece]
+) -> Int32[Tensor, " N"]:
     """Decide every Gaussian's owner: an id, 0 for background, -1 where unseen or deleted.
 
     Of the objects that win a Gaussian, the one with most votes for it owns it; of what an object
@@ -21,6 +41,7 @@ def owners(state: State, background_weight: float) -> Int32[Tensor, " N"]:
         state: the map and the objects' votes.
         background_weight: votes an object must beat, times those against it, if it has no weight
             of its own.
+        pieces: what came out last time, per object; is brought up to date.
     """
     ballots = state.ballots.values()
     votes = Votes.none(0, len(state.hidden))
@@ -35,11 +56,17 @@ def owners(state: State, background_weight: float) -> Int32[Tensor, " N"]:
     rows = decide_labels(votes, weights)
     rows[state.hidden] = NEVER_SEEN
     labels = rows.clone()
-    for row, object_id in enumerate(state.ballots):
+    means = state.gaussians.means
+    for row, (object_id, ballot) in enumerate(state.ballots.items()):
         members = torch.nonzero(rows == row + 1)[:, 0]
-        means = state.gaussians.means[members.to(state.gaussians.device)].cpu()
-        one_piece = largest_component(means, votes.votes_for[row, members])
-        labels[members] = torch.where(one_piece, object_id, BACKGROUND).int()
+        known = pieces.get(object_id)
+        if known is None or not known.rests_on(members, ballot.votes, means):
+            points = means[members.to(means.device)].cpu()
+            is_connected = largest_component(points, ballot.votes.votes_for[0, members])
+            known = pieces[object_id] = Piece(members, ballot.votes, means, is_connected)
+        labels[members] = torch.where(known.is_connected, object_id, BACKGROUND).int()
+    for gone in set(pieces) - set(state.ballots):
+        del pieces[gone]
     return labels
 
 

@@ -18,8 +18,8 @@ from ros2_clickgs.models.selection import choose_regions, follow_soft_mask, larg
 
 OUTSIDE_SHARE = 0.08
 """Share of a region that may lie outside the box of a prompt."""
-REMEMBERED = 16
-"""Images that are not looked at anew when they come again, as each does for every click."""
+REMEMBERED = 32
+"""Images that are not looked at anew when they come again: more than one object has."""
 
 
 class ClassicalSegmenter:

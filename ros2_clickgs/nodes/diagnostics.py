@@ -10,7 +10,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
-from ros2_clickgs.core.gates import objection_counts
+from ros2_clickgs.core.gates import TO_MASKS, objection_counts
 from ros2_clickgs.core.state import State
 from ros2_clickgs.errors import ClickGSError
 
@@ -107,8 +107,10 @@ def facts_of_objects(state: State) -> dict[str, dict[str, object]]:
     """Return how often each object was seen, and why masks of it do not vote or were not drawn."""
     facts = {}
     for object_id, ballot in state.ballots.items():
-        counts = objection_counts(ballot)
-        reasons = {f"rejected: {reason.value}": counts[reason] for reason in counts}
+        reasons = {
+            f"{'rejected' if reason in TO_MASKS else 'not asked'}: {reason.value}": count
+            for reason, count in objection_counts(ballot).items()
+        }
         facts[f"object {object_id} {ballot.name}"] = {
             "views": len(ballot.view_points),
             "settled": ballot.settled,

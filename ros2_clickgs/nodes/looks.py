@@ -95,7 +95,10 @@ class Looks:
         return object_id
 
     def see(self, frame: Frame) -> None:
-        """Let the map find its objects in a new image, in place of an older one that waits."""
+        """Let the map find what was clicked in a new image, in place of an older one that waits.
+
+        Objects from elsewhere, which no click has made, are left to those who draw their masks.
+        """
         ids = [i for i in self._bench.objects.ids if self._is_new_to(i, frame)]
         self._growing.pop(frame.frame_id, None)
         if ids:
@@ -164,8 +167,10 @@ class Looks:
         )
 
     def _is_new_to(self, object_id: int, frame: Frame) -> bool:
-        """Return whether an object that nobody looks for was not yet seen from near an image."""
+        """Return whether an object was clicked, is not looked for, and not seen from near here."""
+        if self.is_pending(object_id) or not self._bench.objects.clicks(object_id):
+            return False
         near_m = self._bench.config.keyframes.min_distance_m
         centers = self._bench.objects.view_points(object_id)
         distances_m = (centers - frame.posed.camera.center).norm(dim=-1)
-        return bool((distances_m > near_m).all()) and not self.is_pending(object_id)
+        return bool((distances_m > near_m).all())

@@ -7,6 +7,7 @@ import random
 import torch
 
 from ros2_clickgs.core.editing import columns_of, turned_about
+from ros2_clickgs.core.gates import Objection
 from ros2_clickgs.core.geometry import rotmat_from_quat_wxyz
 from ros2_clickgs.core.object_map import ObjectMap
 from ros2_clickgs.core.state import Ballot, Click, State
@@ -46,7 +47,7 @@ def act(objects: ObjectMap, rng: random.Random) -> None:
     """Do something that a user may do in this state, chosen at random."""
     state = objects.state
     actions = [new_object] * 3 + [prune]
-    actions += [refine, rename, add, see, move, recolor, weigh] * 2 * bool(objects.ids)
+    actions += [refine, rename, add, see, judge, move, recolor, weigh] * 2 * bool(objects.ids)
     actions += [remove, delete] * bool(objects.ids) + [merge] * (len(objects.ids) > 1)
     actions += [take_back] * any(ballot.before for ballot in state.ballots.values())
     actions += [lambda o, _: o.undo()] * 3 * bool(state.done)
@@ -94,6 +95,11 @@ def rename(objects, rng):
 
 def weigh(objects, rng):
     objects.weigh(some(objects, rng), rng.choice([-1.0, 0.5, 2.0]))
+
+
+def judge(objects, rng):
+    rejected = {objection: rng.randrange(5) for objection in Objection}
+    objects.judge(some(objects, rng), rng.random() < 0.5, rejected)
 
 
 def take_back(objects, rng):
@@ -151,7 +157,8 @@ def described(ballot: Ballot | None) -> str:
     votes = hashed(ballot.votes.votes_for.numpy().tobytes())
     votes += hashed(ballot.votes.votes_against.numpy().tobytes())
     facts = (ballot.name, votes, ballot.view_points.tolist(), clicks, ballot.voted_at_ns)
-    facts += (ballot.background_weight, ballot.revision, described(ballot.before))
+    facts += (ballot.background_weight, ballot.revision, ballot.settled, ballot.rejected)
+    facts += (described(ballot.before),)
     return repr(facts)
 
 

@@ -17,7 +17,9 @@ from std_msgs.msg import Header
 from ros2_clickgs.core.clouds import PointCloud
 from ros2_clickgs.core.geometry import pose_from, rotmat_from_quat_wxyz
 from ros2_clickgs.core.objects import SegmentedObject
+from ros2_clickgs.core.state import Ballot
 from ros2_clickgs.core.types import IGNORE, Camera
+from ros2_clickgs.core.votes import Votes
 from ros2_clickgs.errors import ClickGSError
 from ros2_clickgs.msg import ObjectMask, ObjectMaskArray
 from ros2_clickgs.nodes.conversions import clouds, geometry, images, masks, objects
@@ -269,8 +271,13 @@ def test_object_and_its_markers_say_the_same():
         object_ids=torch.full((4,), 7, dtype=torch.int32),
         scores=torch.rand(4),
     )
-    msg = objects.msg_from_object(found, cloud, HEADER)
+    rejected = [0, 2, 0, 3, 4]  # by gates.Objection: cut by the border 2, unsure 3, disagrees 4
+    ballot = Ballot(
+        name="mug", votes=Votes.none(1, 4), revision=9, settled=False, rejected=tuple(rejected)
+    )
+    msg = objects.msg_from_object(found, ballot, cloud, HEADER)
     assert (msg.id, msg.name, msg.gaussian_count, msg.view_count) == (7, "mug", 4, 3)
+    assert (msg.revision, msg.settled, msg.rejected_count) == (9, False, 7)
     points = clouds.points_from_msg(msg.cloud)
     assert np.array_equal(points["x"], cloud.points[:, 0].numpy())
     assert np.array_equal(points["score"], cloud.scores.numpy())

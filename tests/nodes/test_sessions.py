@@ -171,9 +171,10 @@ def test_restart_restores_objects_names_votes_clicks_and_edits(start, world):
         assert robot.call(RenameObject, "rename_object", object_id=blue.id, name="plum").success
         edit(robot, "delete", red.id)
         edit(robot, "transform", blue.id, **moved_to(-0.1, -0.2, 0.0))
-        robot.wait(lambda: objects_of(robot).get(blue.id, ("", 0, 0))[2] == 3)
-        before, seen = exported(robot), objects_of(robot)
         state = robot.segmenter._bench.objects.state
+        revision = state.ballots[blue.id].revision
+        robot.wait(lambda: objects_of(robot).get(blue.id, ("", 0, 0))[2] == revision)
+        before, seen = exported(robot), objects_of(robot)
     with start() as robot:
         assert objects_of(robot) == seen
         assert exported(robot) == before

@@ -145,9 +145,11 @@ def test_masks_on_the_topic_vote_as_those_of_the_own_segmenter_bit_for_bit(
     """Any promptable segmenter fits: inside through the Protocol, outside through `masks`."""
     recorded = Recorded()
     monkeypatch.setattr(workbench, "make_segmenter", lambda *_: recorded)
-    with Robot(map_path=str(world / "map.ply"), session_dir=str(tmp_path)) as robot:
+    folders = {"map_path": str(world / "map.ply"), "session_dir": str(tmp_path)}
+    with Robot(**folders, **{"keyframes.rendered_views": 0}) as robot:
         robot.show_all(views)
-        robot.call(SegmentPoint, "segment_point", points=[clicked((0.0, 0.0, 0.12))], name="own")
+        at = {"points": [clicked((0.0, 0.0, 0.12))], "settle": True}
+        robot.call(SegmentPoint, "segment_point", name="own", **at)
         own = ballots(robot)[1]
         by_center = {f.posed.camera.center.numpy().tobytes(): f for f in kept(robot)}
         voters = [by_center[point.numpy().tobytes()] for point in own.view_points]
@@ -216,7 +218,7 @@ def test_two_cameras_at_once_with_their_own_intrinsics_and_poses(two_cameras, wo
     u, v, _ = project(rear, torch.tensor([BLUE_AT]))[0].tolist()
     robot.send("rear/image_mouse_left", Point(x=u, y=v))
     robot.wait(lambda: robot.heard["objects"] and robot.heard["objects"][-1].objects)
-    assert is_ball(robot.heard["objects"][-1].objects[0], BLUE_AT)
+    robot.wait(lambda: is_ball(robot.heard["objects"][-1].objects[0], BLUE_AT))
 
     red = red_in(seen_rear)
     header = Header(stamp=msg_from_nanoseconds(FIRST), frame_id="rear")
