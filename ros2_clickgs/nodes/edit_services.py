@@ -93,6 +93,7 @@ class EditServices:
         path = path_below(self.node.config.session_dir, request.path)
 
         def work(bench: Workbench) -> None:
+            bench.looks.clear()
             bench.session.load(path)
             response.object_count = len(bench.objects.ids)
 

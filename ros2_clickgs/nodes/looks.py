@@ -119,6 +119,11 @@ class Looks:
         """Look no longer for an object, and know nothing of where it was looked for."""
         self._searches.pop(object_id, None)
 
+    def clear(self) -> None:
+        """Look no longer for anything."""
+        self._searches.clear()
+        self._growing.clear()
+
     def forget_undone(self) -> None:
         """Forget the searches whose last step was taken back."""
         for object_id, search in list(self._searches.items()):
