@@ -61,6 +61,8 @@ class TrainingOptions:
     """Ours: times that each set serves before new pixels are drawn."""
     merge_above: float = 0.98
     """Ours: cosine from which on two clusters are one."""
+    border_px: float = 3.0
+    """Ours: pixels this near to their mask's border take no part, see borders.without_borders."""
     background_is_mask: bool = True
     """Ours: pixels labelled 0 are what is left of a view, one more mask; False: unlabelled."""
 

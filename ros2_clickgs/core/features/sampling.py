@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ros2_clickgs.core.features.borders import without_borders
 from ros2_clickgs.core.features.masks import MaskedView
 from ros2_clickgs.core.features.options import TrainingOptions
 from ros2_clickgs.core.features.products import PixelRows, pixel_rows
@@ -77,10 +78,13 @@ def generator(*purpose: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def labels_of(view: MaskedView, background_is_mask: bool) -> Int[Tensor, "2 X"]:
+def labels_of(view: MaskedView, options: TrainingOptions) -> Int[Tensor, "2 X"]:
     """Return the masks of all pixels, row by row, coarse and fine; IGNORE is unlabelled."""
-    labels = torch.stack([view.coarse.flatten(), view.fine.flatten()]).long()
-    return labels if background_is_mask else labels.masked_fill(labels == BACKGROUND, IGNORE)
+    levels = [without_borders(level, options.border_px) for level in (view.coarse, view.fine)]
+    labels = torch.stack(levels).flatten(1).long()
+    if options.background_is_mask:
+        return labels
+    return labels.masked_fill(labels == BACKGROUND, IGNORE)
 
 
 def pixel_weights(labels: Int[Tensor, "2 X"]) -> Float[Tensor, " X"]:
@@ -95,8 +99,9 @@ def pixel_weights(labels: Int[Tensor, "2 X"]) -> Float[Tensor, " X"]:
     """
     weights = torch.zeros(labels.shape[1], dtype=torch.float64)
     for level in labels:
-        areas = torch.bincount(level - IGNORE).double()
-        weights += torch.where(level == IGNORE, 0.0, areas[level - IGNORE] ** -AREA_POWER)
+        each = torch.bincount(level - IGNORE).double() ** -AREA_POWER
+        each[0] = 0
+        weights += each[level - IGNORE]
     return weights
 
 
@@ -136,7 +141,7 @@ class PixelPool:
     def _fill(self, view: int, draw: int) -> None:
         """Draw a view's batches and put them on the shelf: one look at the map serves them all."""
         options, camera = self._options, self._views[view].camera
-        labels = labels_of(self._views[view], options.background_is_mask)
+        labels = labels_of(self._views[view], options)
         weights = pixel_weights(labels)
         size = options.pixels_per_iteration
         chosen = torch.multinomial(

@@ -18,7 +18,7 @@ from ros2_clickgs.core.features.feature_map import FeatureMap
 from ros2_clickgs.core.features.masks import MaskedView
 from ros2_clickgs.core.features.neighbours import dealt_order, neighbour_groups
 from ros2_clickgs.core.features.options import COARSE_DEPTH, LEVELS, TrainingOptions
-from ros2_clickgs.core.features.sampling import PixelPool, Shelf, Tensors, generator, labels_of
+from ros2_clickgs.core.features.sampling import PixelPool, Shelf, Tensors, generator
 from ros2_clickgs.core.features.terms import TERMS, Terms, gaussian_terms, pixel_terms
 from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.errors import ClickGSError, ShapeError
@@ -52,7 +52,7 @@ class Trainer:
         shelf: Shelf | None = None,
     ) -> None:
         self.options = options = options or TrainingOptions()
-        usable = [v for v in views if (labels_of(v, options.background_is_mask) >= 1).any()]
+        usable = [v for v in views if ((v.coarse >= 1) | (v.fine >= 1)).any()]
         if not usable:
             raise ClickGSError(f"none of {len(views)} views has a mask; pixels need labels >= 1")
         means = rasterizer.gaussians.means

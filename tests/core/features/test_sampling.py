@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which pixels are drawn, and that the pool gives the same ones again."""
 
+from dataclasses import replace
+
 import torch
 
 from ros2_clickgs.backends import make_rasterizer
@@ -44,8 +46,16 @@ def test_masks_are_drawn_by_the_root_of_their_area() -> None:
 
 def test_background_can_be_left_out() -> None:
     (view,) = masked_views(1)
-    assert (labels_of(view, True) == 0).any()
-    assert not (labels_of(view, False) == 0).any()
+    assert (labels_of(view, OPTIONS) == 0).any()
+    assert not (labels_of(view, replace(OPTIONS, background_is_mask=False)) == 0).any()
+
+
+def test_borders_are_left_out() -> None:
+    (view,) = masked_views(1)
+    coarse, fine = (level.reshape(50, 70) for level in labels_of(view, OPTIONS))
+    assert (coarse[10:20, 10:12] == IGNORE).all()
+    assert (coarse[13:17, 13:27] == 1).all()
+    assert 0 < (fine == 2).sum() < (view.fine == 2).sum()
 
 
 def test_no_unlabelled_pixel_is_drawn() -> None:

@@ -20,6 +20,7 @@ OPTIONS = TrainingOptions(
     batches_per_view=2,
     batch_uses=3,
     spatial_count=500,
+    border_px=1.0,
 )
 VIEW_COUNT = 8
 
