@@ -64,7 +64,7 @@ def lift_votes(
     votes = torch.zeros(len(gaussian_ids), rule.class_count)
     visibility = torch.zeros(len(gaussian_ids))
     for camera, mask, grid in described(rasterizer, gaussian_ids, images, descriptor):
-        classes = classified(grid, rule, camera)
+        classes = classified(grid, rule, *mask.shape)
         said, seen = backprojected(rasterizer, gaussian_ids, camera, mask, classes)
         votes, visibility = votes + said, visibility + seen
     return Evidence(votes=votes, visibility=visibility)
@@ -81,7 +81,7 @@ def lift_features(
     total: Tensor | float = 0.0
     visibility = torch.zeros(len(gaussian_ids))
     for camera, mask, grid in described(rasterizer, gaussian_ids, images, descriptor):
-        features = grid.paint(grid.features, camera.height, camera.width)
+        features = grid.paint(grid.features, *mask.shape)
         lifted, seen = backprojected(rasterizer, gaussian_ids, camera, mask, features)
         total, visibility = total + lifted, visibility + seen
     votes = torch.zeros(len(gaussian_ids), rule.class_count)
@@ -110,12 +110,12 @@ def described(
             yield image.camera, mask, descriptor.describe(image.image, mask)
 
 
-def classified(grid: FeatureGrid, rule: Rule, camera: Camera) -> Float[Tensor, "H W C"]:
+def classified(grid: FeatureGrid, rule: Rule, height: int, width: int) -> Float[Tensor, "H W C"]:
     """Return class probabilities per pixel; they sum to less than 1 where the rule is unsure."""
     values = torch.zeros(*grid.features.shape[:2], rule.class_count + 1)
     cells = grid.described
     values[cells] = pad(rule(grid.features[cells]), (0, 1), value=1.0)
-    painted = grid.paint(values, camera.height, camera.width, smooth=rule.is_soft)
+    painted = grid.paint(values, height, width, smooth=rule.is_soft)
     return painted[..., :-1] / painted[..., -1:].clamp(min=1e-6)
 
 

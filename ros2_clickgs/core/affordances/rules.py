@@ -106,11 +106,12 @@ def usual_closeness(
 
     Returns:
         Cosines per class: of the rarely exceeded distance (FAR), and of half of the places. Of a
-        class in one image only, or of no class, what holds for all places.
+        class in one image only what holds for all places; with one image in all nothing is
+        known, and nothing is far.
     """
     folds = sources.pictures % min(FOLDS, len(sources.pictures.unique()))
     closeness = torch.full((len(places),), torch.nan)
-    for fold in folds.unique():
+    for fold in folds.unique() if folds.any() else ():
         centres, classes = prototypes(places[folds != fold], sources.labels[folds != fold])
         for label in classes.unique():
             held = (folds == fold) & (sources.labels == label)
