@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from ros2_clickgs.scenes.tabletop import make_tabletop
 
 SEEDS = 5
 """Tabletops, each with a mug of another shape, that the trials are spread over."""
-JUDGE_COUNT = 500_000
+JUDGE_COUNT = 400_000
 """Gaussians of the tabletops that grasps are judged on."""
 TOUCH_M = 0.001
 """What a finger meets first lies no deeper than this."""
@@ -45,13 +44,14 @@ class Trial:
     """The same surfaces, sampled anew and denser."""
 
 
-def trials(count: int) -> Iterator[Trial]:
-    """Yield mugs of several shapes at random free places, so many standing and as many lying."""
-    poses = {"standing": random_pose, "lying": lying_pose}
-    for seed in range(min(SEEDS, count)):
+def trials(standing: int, lying: int) -> Iterator[Trial]:
+    """Yield mugs of several shapes at random free places, so many standing, so many lying."""
+    for seed in range(SEEDS):
         scene, truth = make_tabletop(seed), make_tabletop(seed, JUDGE_COUNT)
         mug = scene.object_id("mug")
-        for number, (stance, find) in product(range(seed, count, SEEDS), poses.items()):
+        poses = [("standing", random_pose, i) for i in range(seed, standing, SEEDS)]
+        poses += [("lying", lying_pose, i) for i in range(seed, lying, SEEDS)]
+        for stance, find, number in poses:
             pose = find(scene, mug, number)
             placed = (place_object(one, mug, pose) for one in (scene, truth))
             yield Trial(stance, f"{stance} {number} on table {seed}", *placed)
@@ -64,10 +64,10 @@ def lying_pose(scene: Scene, object_id: int, seed: int) -> Float[Tensor, "4 4"]:
     upright = torch.linalg.inv(scene.object_poses[object_id])
     own = means[labels == object_id] @ upright[:3, :3].T + upright[:3, 3]
     roll = np.deg2rad(rng.uniform(-ROLL_DEG, ROLL_DEG))
-    # the handle is along x, the mug's axis along z: x goes up, turned by the roll about the axis
-    side = torch.tensor(
-        [[0, 0, 1], [np.sin(roll), np.cos(roll), 0], [-np.cos(roll), np.sin(roll), 0]]
-    ).T.flip(0)
+    c, s = np.cos(roll), np.sin(roll)
+    # a quarter turn about y lays the mug's axis along -x and its handle, which is at +x, upward
+    laid = torch.tensor([[0.0, 0, -1], [0, 1, 0], [1, 0, 0]], dtype=torch.float64)
+    side = torch.tensor([[1.0, 0, 0], [0, c, -s], [0, s, c]], dtype=torch.float64) @ laid
     turned = own @ side.T
     turned[:, 2] -= turned[:, 2].min()
     others = [

@@ -8,7 +8,7 @@ nothing, closing fingers must meet nothing but the mug, and what they meet first
 must be labelled handle. The regions come from the true part labels, or from a transfer: sources
 are mugs of other seeds, alone, rendered from random views and labelled by ground truth.
 
-    python -m benchmarks.grasping [--trials 20]
+    python -m benchmarks.grasping [--standing 20] [--lying 10]
 """
 
 import argparse
@@ -34,10 +34,16 @@ from benchmarks.report import print_table, write_results
 from examples.antipodal import Gripper
 from ros2_clickgs.backends import make_rasterizer
 from ros2_clickgs.core.affordances.options import AffordanceScores
+from ros2_clickgs.core.affordances.sources import AnnotatedImage, prepare
+from ros2_clickgs.core.affordances.transfer import transfer
+from ros2_clickgs.core.affordances.viewing import cameras_around
+from ros2_clickgs.core.clicking import rendered_image
 from ros2_clickgs.core.clouds import PointCloud, cloud_from_gaussians
 from ros2_clickgs.core.harmonics import rgb_from_sh
 from ros2_clickgs.core.regions import find_regions
+from ros2_clickgs.core.rendering import render_labels
 from ros2_clickgs.core.types import Gaussians
+from ros2_clickgs.models.descriptors import make_descriptor
 from ros2_clickgs.msg import (
     Affordance,
     AffordanceArray,
@@ -53,8 +59,12 @@ from ros2_clickgs.nodes.conversions.clouds import (
 from ros2_clickgs.nodes.conversions.geometry import msg_from_nanoseconds, pose_from_msg
 from ros2_clickgs.nodes.qos import LATCHED
 from ros2_clickgs.scenes.scene import Scene
+from ros2_clickgs.scenes.tabletop import make_object
 
 PLANNER = Path(__file__).parents[1] / "examples" / "04_grasp_planner.py"
+PARTS = ["handle", "body", "inside"]
+SOURCE_SEEDS, SOURCE_VIEWS = range(100, 104), 8
+"""Mugs that the annotations come from; none of them is grasped."""
 PATIENCE_S = 120.0
 Scorer = Callable[[Trial], AffordanceScores]
 """Says what the mug's Gaussians afford."""
@@ -176,6 +186,33 @@ def true_scores(trial: Trial) -> AffordanceScores:
     )
 
 
+class Transferred:
+    """Scores by a transfer with the weight-free descriptor, from other mugs' rendered views."""
+
+    def __init__(self) -> None:
+        self._descriptor = make_descriptor("dense")
+        pictures = [one for seed in SOURCE_SEEDS for one in annotated(seed)]
+        self._sources = prepare(pictures, ["background", *PARTS], self._descriptor)
+
+    def __call__(self, trial: Trial) -> AffordanceScores:
+        """See Scorer."""
+        mug = mug_of(trial.scene)
+        views = cameras_around(mug, torch.tensor([0.0, 0.0, 1.0]))
+        ids = torch.arange(len(mug))
+        return transfer(make_rasterizer(mug), ids, views, self._sources, self._descriptor)
+
+
+def annotated(seed: int) -> Iterator[AnnotatedImage]:
+    """Yield random views of a mug alone with its true parts."""
+    scene = make_object("mug", seed, view_count=SOURCE_VIEWS)
+    rasterizer = make_rasterizer(scene.gaussians)
+    parts = torch.tensor([0, *(PARTS.index(name) + 1 for name in scene.part_names[1:])])
+    for i, camera in enumerate(scene.cameras):
+        labels = render_labels(rasterizer, camera, parts[scene.part_labels.long()]).numpy()
+        image = rendered_image(rasterizer, camera).image
+        yield AnnotatedImage(name=str(i), image=image, labels=labels, mask=labels > 0)
+
+
 def judge(robot: Robot, trial: Trial, scores: AffordanceScores, number: int) -> list[str]:
     """Return what is wrong with the planner's best grasp; nothing, if it succeeds."""
     grasps = robot.grasps(*messages(trial, scores, number))
@@ -185,13 +222,14 @@ def judge(robot: Robot, trial: Trial, scores: AffordanceScores, number: int) -> 
 def main() -> None:
     """Grasp standing and lying mugs, with true and with transferred regions."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, default=20)
-    count = parser.parse_args().trials
-    scorers: dict[str, Scorer] = {"true": true_scores}
+    parser.add_argument("--standing", type=int, default=20, help="trials")
+    parser.add_argument("--lying", type=int, default=10, help="trials")
+    options = parser.parse_args()
+    scorers: dict[str, Scorer] = {"true": true_scores, "transferred": Transferred()}
     found: dict[tuple[str, str], list[list[str]]] = defaultdict(list)
     with planner() as robot:
         number = itertools.count(1)
-        for trial in trials(count):
+        for trial in trials(options.standing, options.lying):
             for regions, score in scorers.items():
                 wrong = judge(robot, trial, score(trial), next(number))
                 found[trial.stance, regions].append(wrong)

@@ -69,7 +69,7 @@ class Peer:
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
         self.node.start()
-        assert self.client.wait_for_server(10)
+        assert self.client.wait_for_server(60)
         return self
 
     def __exit__(self, *exception):
@@ -120,13 +120,14 @@ class Peer:
 @pytest.fixture
 def truth(mug, monkeypatch):
     """Transfers are right at once; each view takes `truth.view_s`."""
-    told = SimpleNamespace(view_s=0.0, count=0)
+    told = SimpleNamespace(view_s=0.0, count=0, finished=0)
 
     def transfer(rasterizer, ids, views, sources, descriptor, options, on_view):
         told.count += 1
         for done in range(1, len(views) + 1):
             time.sleep(told.view_s)
             on_view(done, len(views))
+        told.finished += 1
         scores = torch.nn.functional.one_hot(mug.labels[: len(ids)].long(), 3).float() * 0.9
         return AffordanceScores.of(CLASSES, scores)
 
@@ -268,17 +269,15 @@ def test_without_objects_or_their_map_the_goal_says_so(peer, mug):
 
 
 def test_deactivating_ends_the_goal_in_hand(peer, mug, truth):
-    truth.view_s = 0.3
+    truth.view_s = 1.0
     peer.show(mug, object_msg(mug))
-    handle = peer.goal()
+    peer.goal()
     wait_until(lambda: any(f.views_done for f in peer.feedback))
-    began = time.monotonic()
     peer.node.trigger_deactivate()
-    assert time.monotonic() - began < 2.0
-    peer.node.trigger_activate()
-    del handle
+    assert truth.finished == 0
     truth.view_s = 0.0
-    assert peer.client.wait_for_server(10)
+    peer.node.trigger_activate()
+    assert peer.client.wait_for_server(60)
     wait_until(lambda: not peer.newest("affordances").affordances)
     status, result = peer.result(peer.goal())
     assert status == GoalStatus.STATUS_SUCCEEDED, result.message
