@@ -67,7 +67,7 @@ class Straightforward:
         loss.backward()
         self._adam.step()
         self.iteration += 1
-        return float(loss)
+        return float(loss.detach())
 
     def pixel_loss(self, F: Float[Tensor, "P D"], masks: Int[Tensor, "2 P"]) -> Tensor:
         """Equations 2 to 5 and 2D-norm, over all pairs."""

@@ -57,7 +57,7 @@ def main() -> None:
         rows.append(about | row)
         if len(ways) > 1:
             unseen = around_table(np.random.default_rng(1), CENTER, 10)
-            rows[-1] |= answers(scene, rasterizer, unseen, trainer.result().to("cpu"))
+            rows[-1] |= answers(scene, rasterizer, unseen, trainer.result().to("cpu"))[0]
         print_table(rows[-1:])
     if chosen.iterations == FULL:
         write_results("training", rows)
