@@ -64,18 +64,18 @@ def predict(
 
 
 def guided_prompt(prediction: Prediction, clicked: Prompt | None = None) -> Prompt:
-    """Return what the map asks for in a view, the clicks that it shows included.
+    """Return what the map asks for in a view; clicks that it shows stand in for its own guesses.
 
     Never-seen surface near the object may be its own: the soft mask is undecided there, and where
     there is much of it, no box is given.
     """
-    points, labels = guiding_points(prediction)
-    if clicked is not None:
-        points = np.concatenate([clicked.point_coords, points])
-        labels = np.concatenate([clicked.point_labels, labels])
     window = near(prediction.soft)
     soft = prediction.soft.copy()
     soft[window] += HALF * prediction.unseen[window]
+    if clicked is not None:
+        points, labels = clicked.point_coords, clicked.point_labels
+        return Prompt(point_coords=points, point_labels=labels, soft_mask=soft)
+    points, labels = guiding_points(prediction)
     unseen = prediction.unseen[window].sum() / max(prediction.soft[window].sum(), 1.0)
     box = box_of(prediction.soft > HALF) if unseen < UNSEEN_SHARE else None
     return Prompt(point_coords=points, point_labels=labels, box=box, soft_mask=soft)

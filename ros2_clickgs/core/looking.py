@@ -165,7 +165,7 @@ class Look:
 
     def _cover(self, rendered_views: int) -> Iterator[Step]:
         """Render views of sides that nobody has seen until they no longer change the object."""
-        while rendered_views > 0 and not self._settled and (before := self._members()).any():
+        while rendered_views > 0 and (before := self._members()).any():
             count, added = min(VIEWS_PER_ROUND, rendered_views), list[Sighting]()
             cameras = self._next_cameras(before, count)
             for camera in cameras:
@@ -176,9 +176,7 @@ class Look:
             self._vote()
             has_voted = any(sighting.counts for sighting in added)
             yield self._judged(has_voted and change(before, self._members()) <= SETTLED)
-            if not cameras:
-                return
-            rendered_views -= count
+            rendered_views = rendered_views - count if cameras and not self._settled else 0
 
     def _next_cameras(self, members: Bool[Tensor, " N"], count: int) -> list[Camera]:
         votes = self._objects.votes(self.object_id)
@@ -213,6 +211,8 @@ class Look:
         return mask
 
     def _shows(self, sighting: Sighting, clicks: list[Click]) -> bool:
+        if not clicks:
+            return False
         return shown_clicks(self._rasterizer, sighting.image, clicks) is not None
 
     @property

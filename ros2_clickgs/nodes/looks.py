@@ -79,7 +79,8 @@ class Looks:
         objects = self._bench.objects
         search = self._searches.pop(object_id, None)
         before = objects.clicks(object_id) if object_id else []
-        if search and not search.look.is_outdated and search.look.shows_any(clicks):
+        is_known = search is not None and not search.look.is_outdated
+        if is_known and (not clicks or search.look.shows_any(clicks)):
             search.clicks = [*before, *clicks]
             search.steps = search.look.refine(search.clicks, clicks, rendered_views)
         else:

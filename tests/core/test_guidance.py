@@ -63,12 +63,13 @@ def test_the_outline_is_undecided_where_nobody_has_looked():
     assert guided_prompt(prediction).box is not None
 
 
-def test_clicks_stay_in_the_prompt(rasterizer):
+def test_clicks_are_the_points_where_there_are_any(rasterizer):
     clicked = Prompt(point_coords=np.array([[10.5, 20.5]]), point_labels=np.array([False]))
     prediction = predict(rasterizer, blob_camera(), IS_RED, seen_all_round(rasterizer), ~IS_RED)
     prompt = guided_prompt(prediction, clicked)
-    assert prompt.point_coords[0].tolist() == [10.5, 20.5]
-    assert not prompt.point_labels[0]
+    assert prompt.point_coords.tolist() == [[10.5, 20.5]]
+    assert not prompt.point_labels.any()
+    assert prompt.soft_mask.max() > 0.9
 
 
 def test_an_object_that_is_not_in_the_view_gives_no_points(rasterizer):

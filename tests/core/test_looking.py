@@ -106,6 +106,16 @@ def test_a_further_click_asks_only_images_that_show_it_before_it_answers(rasteri
     assert members(objects)[IS_RED].float().mean() > 0.97
 
 
+def test_more_views_can_be_asked_for_without_a_click(rasterizer):
+    objects = ObjectMap(rasterizer)
+    look, click = Look(objects, GuidedSegmenter()), Click(RED_FRONT)
+    list(look.find([rendered_image(rasterizer, blob_camera())], [click]))
+    assert len(look.sightings) == 1
+    list(look.refine([click], [], rendered_views=2))
+    assert len(look.sightings) == 3
+    assert len(objects.view_points(1)) > 1
+
+
 def test_what_others_say_in_between_is_kept(rasterizer):
     objects = ObjectMap(rasterizer)
     look = Look(objects, GuidedSegmenter())
