@@ -50,6 +50,10 @@ def test_known_things_are_clicked_where_they_show_most(scene, world):  # noqa: F
 def test_given_points_are_shown_in_a_view_that_sees_them(scene):
     (target,) = given_targets(*scene, [TOP])
     assert target.point.tolist() == pytest.approx(TOP)
+    (target,) = given_targets(*scene, [TOP * 2])
+    assert [point.tolist() for point in target.more] == [pytest.approx(TOP)]
+    with pytest.raises(ClickGSError, match="X Y Z"):
+        given_targets(*scene, [TOP[:2]])
     with pytest.raises(ClickGSError, match="none of 8 views shows"):
         given_targets(*scene, [(0.0, 0.0, -1.0)])
 
@@ -58,7 +62,7 @@ def test_overview_has_four_panels_with_captions():
     image = np.full((30, 40, 3), 90, np.uint8)
     mask = np.zeros((30, 40), bool)
     mask[10:20, 10:20] = True
-    row = overview.row(image, (15.5, 15.5), mask, image, image, "cup")
+    row = overview.row(image, [(15.5, 15.5)], mask, image, image, "cup")
     assert row.shape == (overview.CAPTION_PX + 315, 4 * overview.WIDTH_PX, 3)
     tinted = overview.tinted(image, mask)
     assert (tinted[~mask] == 90).all()
@@ -81,7 +85,7 @@ def test_missing_data_is_told_in_one_line(capsys, tmp_path, world):  # noqa: F81
 @pytest.mark.ros
 @pytest.mark.slow
 def test_demo_clicks_through_the_real_nodes(capsys, tmp_path, world):  # noqa: F811
-    click = ["--click", *map(str, TOP)]
+    click = ["--click", *map(str, (*TOP, 0.0, 0.005, CUBE_M))]
     assert (
         main(["demo", "--data", str(world.folder), "--out", str(tmp_path), *click, "--json"]) == 0
     )

@@ -37,7 +37,7 @@ def demo(
     data: Path | None = None,
     map: Path | None = None,
     out: Path = Path("demo_out"),
-    click: Annotated[list[tuple[float, float, float]], tyro.conf.UseAppendAction] = [],  # noqa: B006
+    click: Annotated[list[tuple[float, ...]], tyro.conf.UseAppendAction] = [],  # noqa: B006
 ) -> dict[str, Any]:
     """Click three objects through the real nodes; leave pictures and the objects' files.
 
@@ -46,7 +46,8 @@ def demo(
             without it the built-in scene.
         map: map file, if it is not in that folder.
         out: folder for the results.
-        click: X Y Z in m of a thing to click on, once or more; without it things that stand out.
+        click: X Y Z in m of a thing to click on, or several points of it; once or more; without it
+            things that stand out.
     """
     if importlib.util.find_spec("rclpy") is None:
         raise ClickGSError("rclpy is not installed; source a ROS 2 setup.bash or `pip install .`")
@@ -121,7 +122,7 @@ def built_map(folder: Path, out: Path) -> Path:
 def choose_targets(
     views: "list[View]",
     map_path: Path,
-    points: list[tuple[float, float, float]],
+    clicks: list[tuple[float, ...]],
     masks: Path | None,
 ) -> "list[Target]":
     """Return what to click on, in the order of the clicks; `masks` are the built-in scene's."""
@@ -132,8 +133,8 @@ def choose_targets(
     from ros2_clickgs.scenes.layout import CAST
 
     rasterizer = make_rasterizer(load_map(map_path))
-    if points:
-        return given_targets(rasterizer, views, points)
+    if clicks:
+        return given_targets(rasterizer, views, clicks)
     if masks:
         names = {name: list(CAST).index(name) + 1 for name in CLICKED}
         return known_targets(rasterizer, views, masks, names)
@@ -203,7 +204,10 @@ def click_all(
     rows, found = [], {}
     for target in targets:
         facts, picture = click_one(clicker, target)
-        say(f"{facts['name']}: {facts['gaussians']} Gaussians after {facts['seconds']:.1f} s")
+        say(
+            f"{facts['name']}: first seen after {facts['first_s']:.1f} s, "
+            f"{facts['gaussians']} Gaussians after {facts['seconds']:.1f} s"
+        )
         found[f"object_{facts['id']}"] = facts
         rows.append(picture)
     for facts in found.values():
@@ -216,18 +220,25 @@ def click_all(
 
 def click_one(clicker: "Clicker", target: "Target") -> tuple[dict[str, Any], Any]:
     """Click on one target; return its figures and its row of the overview."""
+    import torch
+
     from ros2_clickgs.cli import overview
     from ros2_clickgs.core.geometry import project
     from ros2_clickgs.io.images import read_image
 
     start = time.monotonic()
     found = clicker.click(target.point, CLICK_TIMEOUT_S)
+    first_s = time.monotonic() - start
+    for point in target.more:
+        clicker.settle(found.id)
+        clicker.refine(found.id, point)
+    found = clicker.settle(found.id)
     seconds = time.monotonic() - start
     camera, name = target.view.camera, target.name or found.name
     _, labels = clicker.picture(camera)
     alone, _ = clicker.picture(camera, only=[found.id])
     without, _ = clicker.picture(camera, without=[found.id])
-    u, v, _ = project(camera, target.point[None])[0].tolist()
+    clicks = project(camera, torch.stack([target.point, *target.more]))[:, :2].tolist()
     image, mask = read_image(target.view.image_path, camera), labels == found.id
     facts = {
         "id": found.id,
@@ -236,10 +247,12 @@ def click_one(clicker: "Clicker", target: "Target") -> tuple[dict[str, Any], Any
         "score": found.score,
         "views": found.view_count,
         "size_m": [found.size.x, found.size.y, found.size.z],
+        "settled": found.settled,
+        "first_s": first_s,
         "seconds": seconds,
         "file": f"object_{found.id}_{name}.ply" if target.name else f"object_{found.id}.ply",
     }
     if target.truth is not None:
         union = (mask | target.truth).sum()
         facts["iou_in_view"] = float((mask & target.truth).sum() / max(union, 1))
-    return facts, overview.row(image, (u, v), mask, alone, without, name)
+    return facts, overview.row(image, clicks, mask, alone, without, name)

@@ -15,25 +15,25 @@ Picture = UInt8[np.ndarray, "H W 3"]
 
 def row(
     image: Picture,
-    click: tuple[float, float],
+    clicks: list[tuple[float, float]],
     mask: Bool[np.ndarray, "H W"],
     alone: Picture,
     without: Picture,
     title: str,
 ) -> Picture:
-    """Return one object's panels with captions; click is (u, v) in px."""
-    panels = [marked(image, click), tinted(image, mask), alone, without]
+    """Return one object's panels with captions; clicks are (u, v) in px."""
+    panels = [marked(image, clicks), tinted(image, mask), alone, without]
     captions = [f"{title}: {COLUMNS[0]}", *COLUMNS[1:]]
     return np.hstack([captioned(p, c) for p, c in zip(panels, captions, strict=True)])
 
 
-def marked(image: Picture, click: tuple[float, float]) -> Picture:
-    """Return the image with a cross at (u, v)."""
+def marked(image: Picture, clicks: list[tuple[float, float]]) -> Picture:
+    """Return the image with a cross at every (u, v)."""
     size = max(8, image.shape[1] // 25)
-    center = tuple(int(c) for c in click)
     out = image.copy()
-    for color, thickness in (((0, 0, 0), 5), ((255, 255, 0), 2)):
-        cv2.drawMarker(out, center, color, cv2.MARKER_CROSS, size, thickness)
+    for u, v in clicks:
+        for color, thickness in (((0, 0, 0), 5), ((255, 255, 0), 2)):
+            cv2.drawMarker(out, (int(u), int(v)), color, cv2.MARKER_CROSS, size, thickness)
     return out
 
 

@@ -55,6 +55,8 @@ class Target:
     name: str
     point: Float[Tensor, "3"]
     """On its surface, in m."""
+    more: tuple[Float[Tensor, "3"], ...] = ()
+    """Further points of it, in m."""
     view: "View"
     """Shows it well."""
     truth: Bool[np.ndarray, "H W"] | None = None
@@ -76,25 +78,28 @@ def known_targets(
 
 
 def given_targets(
-    rasterizer: "Rasterizer", views: "list[View]", points: list[tuple[float, float, float]]
+    rasterizer: "Rasterizer", views: "list[View]", clicks: list[tuple[float, ...]]
 ) -> list[Target]:
-    """Return given points (m), each with the first view that sees it.
+    """Return things by one or more given points (m) on each, with the first view that sees it.
 
     Raises:
-        ClickGSError: no view shows a point.
+        ClickGSError: points have not three numbers, or no view shows a first one.
     """
     targets = []
-    for number, xyz in enumerate(points, 1):
-        point = torch.tensor(xyz, dtype=torch.float64)
+    for number, numbers in enumerate(clicks, 1):
+        if len(numbers) % 3 or not numbers:
+            raise ClickGSError(f"--click takes X Y Z, or several points, not {numbers}")
+        point, *more = torch.tensor(numbers, dtype=torch.float64).view(-1, 3)
         for i in order_by_sight([view.camera for view in views], point):
             camera = views[i].camera
             uvz = project(camera, point[None])[0].numpy()
             if is_visible(rendered_image(rasterizer, camera).depth, uvz):
-                targets.append(Target(name=f"click_{number}", point=point, view=views[i]))
+                name = f"click_{number}"
+                targets.append(Target(name=name, point=point, more=tuple(more), view=views[i]))
                 break
         else:
             raise ClickGSError(
-                f"none of {len(views)} views shows the point {xyz}; click elsewhere"
+                f"none of {len(views)} views shows the point {point.tolist()}; click elsewhere"
             )
     return targets
 

@@ -18,16 +18,18 @@ from torch import Tensor
 
 from ros2_clickgs.core.types import Camera
 from ros2_clickgs.errors import ClickGSError
-from ros2_clickgs.msg import SegmentedObject, SegmentedObjectArray
+from ros2_clickgs.msg import Click, SegmentedObject, SegmentedObjectArray
 from ros2_clickgs.nodes.conversions.geometry import msg_from_camera, msg_from_point, msg_from_pose
 from ros2_clickgs.nodes.conversions.images import image_from_msg, pixels_from_msg
 from ros2_clickgs.nodes.lifecycle import NAMESPACE
 from ros2_clickgs.nodes.qos import BEST_EFFORT, LATCHED, RELIABLE
-from ros2_clickgs.srv import ExportMap, RenderView
+from ros2_clickgs.srv import ExportMap, Refine, RenderView
 
 T = TypeVar("T")
 POLL_S = 0.02
 SERVICE_TIMEOUT_S = 60.0
+QUIET_S = 20.0
+"""An object that has not changed for so long is not looked at any more, settled or not."""
 
 
 class Clicker:
@@ -89,17 +91,34 @@ class Clicker:
         self._wait(lambda: self.image_count >= goal, f"{count} more images", timeout_s)
 
     def click(self, point: Float[Tensor, "3"], timeout_s: float) -> SegmentedObject:
-        """Click on a point (map frame, m) as RViz does, and wait for the object.
+        """Click on a point (map frame, m) as RViz does, and wait for the first answer.
 
         Raises:
             ClickGSError: no new object comes within the time; says what was seen.
         """
         known = set(self.objects or {})
-        header = Header(frame_id=self._map_frame, stamp=self._node.get_clock().now().to_msg())
-        self._click.publish(PointStamped(header=header, point=msg_from_point(point)))
+        self._click.publish(PointStamped(header=self._now(), point=msg_from_point(point)))
         place = " ".join(f"{value:.3f}" for value in point.tolist())
         self._wait(lambda: set(self.objects) - known, f"an object at {place}", timeout_s)
         return self.objects[max(set(self.objects) - known)]
+
+    def refine(self, object_id: int, point: Float[Tensor, "3"]) -> None:
+        """Click on another point (map frame, m) of the same object."""
+        click = Click(header=self._now(), position=msg_from_point(point), positive=True)
+        request = Refine.Request(object_id=object_id, clicks=[click])
+        self._call(Refine, "segmenter/refine", request)
+
+    def settle(self, object_id: int) -> SegmentedObject:
+        """Wait until further views no longer change an object; return it."""
+        revision, since = 0, time.monotonic()
+        while not (found := self.objects[object_id]).settled:
+            self._check_alive()
+            if found.revision != revision:
+                revision, since = found.revision, time.monotonic()
+            elif time.monotonic() - since > QUIET_S:
+                break
+            time.sleep(POLL_S)
+        return found
 
     def picture(
         self, camera: Camera, only: list[int] | None = None, without: list[int] | None = None
@@ -130,6 +149,9 @@ class Clicker:
         )
         reports = ", ".join(f"{name}: {text}" for name, text in self._reports.items())
         return f"{images}; {objects}; {reports or 'no diagnostics'}"
+
+    def _now(self) -> Header:
+        return Header(frame_id=self._map_frame, stamp=self._node.get_clock().now().to_msg())
 
     def _wait(self, is_there: Callable[[], Any], what: str, timeout_s: float) -> None:
         end = time.monotonic() + timeout_s
