@@ -8,8 +8,9 @@ disk, one object after the other: those clicked before stay. Two situations:
 - robot stands still: only that image has come, all other views are rendered
 
 First: until the first answer is on the disk and its message is made. Final: until the object is
-settled or the view budget is used, with every answer in between. Stages are exclusive; medians
-over the objects, the first one left out (it warms up).
+settled or the view budget is used, with every answer in between. Stages are exclusive and in
+seconds of processor time, of all cores together, so that other work on the machine counts little.
+Medians over the objects, the first one left out (it warms up).
 
     python -m benchmarks.latency [--seed 0] [--sam2 TINY.pt LARGE.pt]
 """
@@ -49,12 +50,14 @@ class Options:
 
     seed: int = 0
     """Tabletop."""
+    objects: int = 14
+    """So many of its objects."""
     sam2: tuple[str, ...] = ()
     """Checkpoints or hub ids of SAM 2 that are measured besides the classical segmenter."""
 
 
 class Stopwatch:
-    """Where the time goes: every stage's own time, without that of stages within it."""
+    """Where processor time goes: every stage's own, without that of stages within it."""
 
     def __init__(self) -> None:
         self.seconds: Counter[str] = Counter()
@@ -63,12 +66,12 @@ class Stopwatch:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count the block's time as a stage's."""
-        began = time.perf_counter()
+        began = time.process_time()
         self._inner_s.append(0.0)
         try:
             yield
         finally:
-            spent = time.perf_counter() - began
+            spent = time.process_time() - began
             self.seconds[name] += spent - self._inner_s.pop()
             self._inner_s[-1] += spent
 
@@ -90,7 +93,7 @@ def main(options: Options) -> None:
         row
         for segmenter in ("classical", *options.sam2)
         for situation in ("has looked around", "stands still")
-        for row in measure(options.seed, segmenter, situation)
+        for row in measure(options.seed, segmenter, situation, options.objects)
     ]
     summary = summarize(rows)
     print_table(rows)
@@ -98,14 +101,14 @@ def main(options: Options) -> None:
     write_results("latency", {"per_object": rows, "medians": summary})
 
 
-def measure(seed: int, segmenter: str, situation: str) -> Iterator[Row]:
+def measure(seed: int, segmenter: str, situation: str, count: int) -> Iterator[Row]:
     """Yield, for every object, the times of its first and of its final answer."""
     scene = make_tabletop(seed)
     with tempfile.TemporaryDirectory() as folder:
         bench, watch = watched_bench(scene, segmenter, Path(folder))
         images = [rendered_image(bench.rasterizer, camera) for camera in scene.cameras]
         stage = [image for i, image in enumerate(images) if i % 6 != 5][::10]
-        for label, name in enumerate(scene.object_names[1:], 1):
+        for label, name in enumerate(scene.object_names[1 : count + 1], 1):
             image, click = true_click(bench.objects, scene, label, stage)
             bench.keyframes = type(bench.keyframes)(bench.config.keyframes)
             for shown in images if situation == "has looked around" else [image]:
@@ -113,8 +116,8 @@ def measure(seed: int, segmenter: str, situation: str) -> Iterator[Row]:
                 bench.keyframes.add(Frame(shown, "camera", 1))
             for answer, seconds, parts in timed(bench, watch, image, click):
                 yield {
-                    "segmenter": segmenter, "robot": situation, "object": name,
-                    "answer": answer, "seconds": seconds, **parts,
+                    "segmenter": segmenter, "robot": situation, "object": name, "answer": answer,
+                    "seconds": seconds, "processor": sum(parts.values()), **parts,
                 }  # fmt: skip
         bench.session.close()
 
@@ -192,9 +195,8 @@ def summarize(rows: list[Row]) -> list[Row]:
 def median_of(key: tuple, rows: list[Row]) -> Row:
     """Return the medians of one segmenter, situation and answer."""
     chosen = [row for row in rows if (row["segmenter"], row["robot"], row["answer"]) == key][1:]
-    values = {
-        name: float(np.median([row[name] for row in chosen])) for name in ("seconds", *STAGES)
-    }
+    columns = ("seconds", "processor", *STAGES)
+    values = {name: float(np.median([row[name] for row in chosen])) for name in columns}
     longest = max(row["seconds"] for row in chosen)
     return (
         dict(zip(("segmenter", "robot", "answer"), key, strict=True))

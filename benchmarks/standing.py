@@ -12,7 +12,6 @@ together, for the first answer and for the final one. Segmenters:
     python -m benchmarks.standing [--seeds 0 1 2] [--segmenters oracle classical]
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -133,25 +132,15 @@ def answer_of(scene: Scene, label: int, segmenter: str, stage: list[Camera]) -> 
     shown = images_of_clicks(
         rasterizer, [image], [click], most=LIMITS.views_per_click, least=LIMITS.min_views
     )
-    nothing = torch.zeros(len(scene.gaussians), dtype=torch.bool)
-    found, seconds, began = [nothing], [0.0], time.perf_counter()
+    found = []
     try:
         for step in look.find(shown, [click], LIMITS.rendered_views):
             if step:
-                seconds.append(time.perf_counter() - began)
                 found.append(objects.labels() == step)
     except ClickGSError as error:
         print(f"{scene.object_names[label]}: {error}")
-    return Answer(
-        first=found[1 if len(found) > 1 else 0],
-        final=found[-1],
-        camera=image.camera,
-        facts={
-            "seconds_first": seconds[1 if len(seconds) > 1 else 0],
-            "seconds_final": seconds[-1],
-            **facts_of(objects),
-        },
-    )
+        found.append(torch.zeros(len(scene.gaussians), dtype=torch.bool))
+    return Answer(first=found[0], final=found[-1], camera=image.camera, facts=facts_of(objects))
 
 
 def facts_of(objects: ObjectMap) -> Row:
