@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mugs at random places on built-in tables, and the judge of grasps by their handles."""
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -46,15 +47,24 @@ class Trial:
 
 def trials(standing: int, lying: int) -> Iterator[Trial]:
     """Yield mugs of several shapes at random free places, so many standing, so many lying."""
-    for seed in range(SEEDS):
-        scene, truth = make_tabletop(seed), make_tabletop(seed, JUDGE_COUNT)
+    for number in range(max(standing, lying)):
+        seed = number % SEEDS
+        scene, truth = tables(seed)
         mug = scene.object_id("mug")
-        poses = [("standing", random_pose, i) for i in range(seed, standing, SEEDS)]
-        poses += [("lying", lying_pose, i) for i in range(seed, lying, SEEDS)]
-        for stance, find, number in poses:
-            pose = find(scene, mug, number)
-            placed = (place_object(one, mug, pose) for one in (scene, truth))
-            yield Trial(stance, f"{stance} {number} on table {seed}", *placed)
+        for stance, find, count in (
+            ("standing", random_pose, standing),
+            ("lying", lying_pose, lying),
+        ):
+            if number < count:
+                pose = find(scene, mug, number)
+                placed = (place_object(one, mug, pose) for one in (scene, truth))
+                yield Trial(stance, f"{stance} {number} on table {seed}", *placed)
+
+
+@functools.cache
+def tables(seed: int) -> tuple[Scene, Scene]:
+    """Return a tabletop as the robot and as the judge knows it."""
+    return make_tabletop(seed), make_tabletop(seed, JUDGE_COUNT)
 
 
 def lying_pose(scene: Scene, object_id: int, seed: int) -> Float[Tensor, "4 4"]:

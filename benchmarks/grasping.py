@@ -8,7 +8,7 @@ nothing, closing fingers must meet nothing but the mug, and what they meet first
 must be labelled handle. The regions come from the true part labels, or from a transfer: sources
 are mugs of other seeds, alone, rendered from random views and labelled by ground truth.
 
-    python -m benchmarks.grasping [--standing 20] [--lying 10]
+    python -m benchmarks.grasping [--standing 20] [--lying 10]     (Ctrl-C reports what is judged)
 """
 
 import argparse
@@ -26,6 +26,7 @@ import rclpy
 import torch
 from geometry_msgs.msg import PoseArray
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Float32MultiArray, Header
 
@@ -114,8 +115,9 @@ class Robot(Node):
 @contextlib.contextmanager
 def planner() -> Iterator[Robot]:
     """Start the example in a process of its own, and what talks to it."""
-    rclpy.init()
-    process = subprocess.Popen([sys.executable, PLANNER], stderr=subprocess.DEVNULL)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    quiet = {"stderr": subprocess.DEVNULL, "start_new_session": True}
+    process = subprocess.Popen([sys.executable, PLANNER], **quiet)
     try:
         robot = Robot()
         while not robot.is_heard():
@@ -227,7 +229,7 @@ def main() -> None:
     options = parser.parse_args()
     scorers: dict[str, Scorer] = {"true": true_scores, "transferred": Transferred()}
     found: dict[tuple[str, str], list[list[str]]] = defaultdict(list)
-    with planner() as robot:
+    with planner() as robot, contextlib.suppress(KeyboardInterrupt):
         number = itertools.count(1)
         for trial in trials(options.standing, options.lying):
             for regions, score in scorers.items():
