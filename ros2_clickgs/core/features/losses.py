@@ -17,6 +17,8 @@ from ros2_clickgs.core.types import IGNORE
 SMALLEST_NORM = 1e-6
 BLOCK = 512
 """Rows of the matrix of pairs that are looked at together: they stay in the cache."""
+GAUSSIANS = 4096
+"""Rows of the matrix of Gaussians and clusters, likewise."""
 NEVER = 4.0
 """What is taken off the cosine of a pair that does not count: more than cosines differ by."""
 
@@ -161,9 +163,13 @@ def guided(
     """
     if len(clusters) == 0:
         return 0.0, torch.zeros_like(unit)
-    similar = unit @ clusters.T
-    best, nearest = similar.max(1)
-    pull = (similar > tau).to(unit).div_(len(clusters))
-    pull.scatter_(1, nearest[:, None], -(best > tau_global).to(unit)[:, None])
-    value = float(torch.einsum("rc,rc->", similar, pull))
-    return value / len(unit), (pull @ clusters).div_(len(unit))
+    gradient, count = torch.empty_like(unit), len(clusters)
+    for rows in range(0, len(unit), GAUSSIANS):
+        similar = unit[rows : rows + GAUSSIANS] @ clusters.T
+        best, nearest = similar.max(1, keepdim=True)
+        pull = torch.gt(similar, tau, out=similar)
+        pull.scatter_(1, nearest, (best > tau_global).to(unit) * -count)
+        torch.mm(pull, clusters, out=gradient[rows : rows + GAUSSIANS])
+    share = 1 / (count * len(unit))
+    value = float(torch.einsum("rd,rd->", unit, gradient)) * share
+    return value, gradient.mul_(share)
