@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects that are still being looked at: the first answer at once, the rest step by step."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from ros2_clickgs.core.growing import grow
 from ros2_clickgs.core.looking import Look, Step
 from ros2_clickgs.core.posed_image import PosedImage
 from ros2_clickgs.core.state import Click
+from ros2_clickgs.core.types import Camera
 from ros2_clickgs.nodes.keyframes import Frame
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class Looks:
         self._bench = bench
         self._searches: dict[int, Search] = {}
         self._growing: dict[str, tuple[Frame, Iterator[Step]]] = {}
+        self._tried: dict[str, tuple[Frame, list[int]]] = {}
+        """Camera -> its image in which objects were looked for last, and which."""
 
     @property
     def are_pending(self) -> bool:
@@ -101,10 +105,13 @@ class Looks:
         Objects from elsewhere, which no click has made, are left to those who draw their masks.
         """
         ids = [i for i in self._bench.objects.ids if self._is_new_to(i, frame)]
+        tried, tried_ids = self._tried.get(frame.frame_id, (frame, []))
+        if not ids or (ids == tried_ids and self._is_near(tried.posed.camera, frame)):
+            return
+        self._tried[frame.frame_id] = (frame, ids)
+        steps = grow(self._bench.objects, self._bench.segmenter, frame.posed, ids)
         self._growing.pop(frame.frame_id, None)
-        if ids:
-            steps = grow(self._bench.objects, self._bench.segmenter, frame.posed, ids)
-            self._growing[frame.frame_id] = (frame, steps)
+        self._growing[frame.frame_id] = (frame, steps)
 
     def go_on(self, object_id: int = 0) -> bool:
         """Take a step; return whether an object has changed.
@@ -176,7 +183,14 @@ class Looks:
         """Return whether an object was clicked, is not looked for, and not seen from near here."""
         if self.is_pending(object_id) or not self._bench.objects.clicks(object_id):
             return False
-        near_m = self._bench.config.keyframes.min_distance_m
         centers = self._bench.objects.view_points(object_id)
         distances_m = (centers - frame.posed.camera.center).norm(dim=-1)
-        return bool((distances_m > near_m).all())
+        return bool((distances_m > self._bench.config.keyframes.min_distance_m).all())
+
+    def _is_near(self, camera: Camera, frame: Frame) -> bool:
+        """Return whether a camera stands and looks nearly as that of an image does."""
+        limits, other = self._bench.config.keyframes, frame.posed.camera
+        cos = float(camera.T_world_camera[:3, 2] @ other.T_world_camera[:3, 2])
+        is_turned = cos < math.cos(math.radians(limits.min_angle_deg))
+        distance_m = float((camera.center - other.center).norm())
+        return distance_m < limits.min_distance_m and not is_turned
