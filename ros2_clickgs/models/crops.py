@@ -29,9 +29,10 @@ def crop_object(
     scale = side / max(width, height)
     size = (round(width * scale) + 2 * margin, round(height * scale) + 2 * margin)
     shift = np.array([left, top]) - margin / scale
+    cover = _window(mask.astype(np.float32), shift, scale, size, outside=0)
     return Crop(
         image=_window(image, shift, scale, size),
-        mask=_window(mask.astype(np.float32), shift, scale, size, outside=0) > 0.5,
+        mask=cover > 0.5 * cover.max(),
         origin=(float(shift[0]), float(shift[1])),
         scale=float(scale),
     )
