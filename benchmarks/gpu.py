@@ -22,6 +22,7 @@ import torch
 
 from benchmarks.gpu_report import plot, verdicts
 from benchmarks.gpu_timing import Ceilings, Clock, Work, peak_megabytes
+from benchmarks.gpu_training import training_rows
 from benchmarks.report import Row, print_table, write_results
 from benchmarks.votes import resized, split
 from ros2_clickgs.backends import gsplat_cuda
@@ -80,7 +81,7 @@ def measure_all(plan: Plan, begin: float) -> dict[str, object]:
     clock = Clock(plan.device, plan.repeats, plan.warmups)
     base = make_tabletop()
     out: dict[str, object] = {"agreement": [], "votes": [], "totals": []}
-    out |= {"variants": [], "features": []}
+    out |= {"variants": [], "features": [], "training": []}
     ceilings = Ceilings.measure(clock) if plan.device == "cuda" else Ceilings(1e10, 1e10)
     out["ceilings"] = vars(ceilings)
     reached = ceilings.bytes_per_s / 1e12, ceilings.operations_per_s / 1e12
@@ -94,11 +95,13 @@ def measure_all(plan: Plan, begin: float) -> dict[str, object]:
             ("votes", partial(vote_rows, rasterizer, base.cameras[0], plan, clock, ceilings))
         ]
         if count == main_first[0]:
+            view = resized(base.cameras[0], *plan.sizes[0])
             jobs += [
                 ("agreement", partial(agreement_rows, rasterizer, base.cameras, plan)),
                 ("totals", partial(total_rows, rasterizer, base.cameras, plan)),
                 ("variants", partial(variant_rows, rasterizer, base.cameras[0], plan, clock)),
                 ("features", partial(feature_rows, rasterizer, base.cameras[0], plan, clock)),
+                ("training", partial(training_rows, rasterizer, view, plan.sampled_pixels, clock)),
             ]
         for name, job in jobs:
             if time.perf_counter() - begin > 60 * plan.minutes:

@@ -2,12 +2,17 @@
 """Where the blending weights come from: one file per device, all under the same laws."""
 
 import logging
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import torch
 
 from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.core.types import Gaussians
 from ros2_clickgs.errors import BackendUnavailableError, ConfigError
+
+if TYPE_CHECKING:
+    from ros2_clickgs.core.features.kernels import Kernels
 
 BACKENDS = ("auto", "gsplat", "numba", "reference")
 
@@ -56,3 +61,14 @@ def choose_backend() -> str:
         log.warning("%s", error)
         return "numba"
     return "gsplat"
+
+
+def make_kernels(device: torch.device) -> "Kernels":
+    """Return what computes a training's iterations on a device: Triton on CUDA, else torch."""
+    if device.type == "cuda" and find_spec("triton"):
+        from ros2_clickgs.backends.triton_training import TritonKernels
+
+        return TritonKernels()
+    from ros2_clickgs.core.features.kernels import TorchKernels
+
+    return TorchKernels()

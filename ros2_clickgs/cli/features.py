@@ -51,7 +51,7 @@ def train(
         memory_gb: for the pixels' blending weights; what does not fit goes to files.
         backend: rasterizer.
     """
-    from ros2_clickgs.backends import make_rasterizer
+    from ros2_clickgs.backends import make_kernels, make_rasterizer
     from ros2_clickgs.core.features.options import TrainingOptions
     from ros2_clickgs.core.features.training import Trainer
     from ros2_clickgs.io.cameras import load_views
@@ -69,12 +69,10 @@ def train(
     guided_from = min(TrainingOptions().global_from, iterations * 2 // 3)
     options = TrainingOptions(iterations=iterations, seed=seed, global_from=guided_from)
     start = time.perf_counter()
-    trainer = Trainer(
-        make_rasterizer(load_map(map), backend),
-        masked,
-        options,
-        SpillingShelf(int(memory_gb * 2**30)),
-    )
+    rasterizer = make_rasterizer(load_map(map), backend)
+    shelf = SpillingShelf(int(memory_gb * 2**30))
+    kernels = make_kernels(rasterizer.gaussians.device)
+    trainer = Trainer(rasterizer, masked, options, shelf, kernels)
     if resume and checkpoint.exists():
         load_checkpoint(checkpoint, trainer, map_hash)
     last = run(trainer, checkpoint, map_hash)

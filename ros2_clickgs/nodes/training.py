@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 import torch
 
-from ros2_clickgs.backends import make_rasterizer
+from ros2_clickgs.backends import make_kernels, make_rasterizer
 from ros2_clickgs.core.features.feature_map import FeatureMap
 from ros2_clickgs.core.features.options import COARSE_DEPTH, DEPTH, TrainingOptions
 from ros2_clickgs.core.features.query import feature_image
@@ -139,7 +139,8 @@ class Training:
             pixels_per_iteration=self._job.config.pixels_per_iteration,
         )
         shelf = SpillingShelf(int(self._job.config.memory_gb * 2**30))
-        return Trainer(self._rasterizer, self._views.masked, options, shelf)
+        kernels = make_kernels(self._rasterizer.gaussians.device)
+        return Trainer(self._rasterizer, self._views.masked, options, shelf, kernels)
 
     def _train(self) -> None:
         trainer, times = self._trainer, deque([time.monotonic()], maxlen=RECENT + 1)

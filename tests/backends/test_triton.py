@@ -15,8 +15,8 @@ LAWS = Path(__file__).with_name("triton_laws.py")
 pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 
 
-def run_laws(**environment: str) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(LAWS)]
+def run_laws(laws: Path, **environment: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(laws)]
     done = subprocess.run(
         command, env=os.environ | environment, capture_output=True, text=True, check=False
     )
@@ -24,10 +24,10 @@ def run_laws(**environment: str) -> None:
 
 
 def test_kernels_equal_the_reference_under_the_interpreter():
-    run_laws(TRITON_INTERPRET="1", CUDA_VISIBLE_DEVICES="")
+    run_laws(LAWS, TRITON_INTERPRET="1", CUDA_VISIBLE_DEVICES="")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device")
 def test_kernels_equal_the_reference_on_the_gpu():
-    run_laws(TRITON_INTERPRET="0")
+    run_laws(LAWS, TRITON_INTERPRET="0")

@@ -100,9 +100,14 @@ def by_column(
         The order that sorts entries by column, ties by place; the columns that have entries; where
         each one's entries start in that order.
     """
-    keys = columns.cpu().numpy().astype(np.uint64) << np.uint64(32)
-    keys |= np.arange(len(keys), dtype=np.uint64)
-    keys.sort()
-    order = torch.from_numpy((keys & np.uint64(0xFFFFFFFF)).astype(np.int64)).to(columns.device)
+    order = columns.argsort(stable=True) if columns.is_cuda else _order_on_cpu(columns)
     touched, counts = torch.unique_consecutive(columns[order], return_counts=True)
     return order, touched.long(), (counts.cumsum(0) - counts).int()
+
+
+def _order_on_cpu(columns: Int[Tensor, " M"]) -> Int[Tensor, " M"]:
+    """Return the same order; numpy sorts numbers that hold their place faster than torch does."""
+    keys = columns.numpy().astype(np.uint64) << np.uint64(32)
+    keys |= np.arange(len(keys), dtype=np.uint64)
+    keys.sort()
+    return torch.from_numpy((keys & np.uint64(0xFFFFFFFF)).astype(np.int64))

@@ -15,11 +15,12 @@ from torch.nn.functional import normalize
 
 from ros2_clickgs.core.features.clusters import Clusters, find_clusters, pooled_features
 from ros2_clickgs.core.features.feature_map import FeatureMap
+from ros2_clickgs.core.features.kernels import Kernels, TorchKernels
 from ros2_clickgs.core.features.masks import MaskedView
 from ros2_clickgs.core.features.neighbours import dealt_order, neighbour_groups
 from ros2_clickgs.core.features.options import COARSE_DEPTH, LEVELS, TrainingOptions
 from ros2_clickgs.core.features.sampling import PixelPool, Shelf, Tensors, generator
-from ros2_clickgs.core.features.terms import TERMS, Terms, gaussian_terms, pixel_terms
+from ros2_clickgs.core.features.terms import TERMS, Terms
 from ros2_clickgs.core.rasterizer import Rasterizer
 from ros2_clickgs.errors import ClickGSError, ShapeError
 
@@ -50,7 +51,21 @@ class Trainer:
         views: list[MaskedView],
         options: TrainingOptions | None = None,
         shelf: Shelf | None = None,
+        kernels: Kernels | None = None,
     ) -> None:
+        """Begin with random features.
+
+        Args:
+            rasterizer: the frozen map.
+            views: cameras with masks of two levels.
+            options: the method's numbers; None means the paper's.
+            shelf: keeps rows of W between iterations; None means memory.
+            kernels: computes an iteration; None means torch.
+
+        Raises:
+            ClickGSError: no view has a mask.
+        """
+        self._kernels = kernels or TorchKernels()
         self.options = options = options or TrainingOptions()
         usable = [v for v in views if ((v.coarse >= 1) | (v.fine >= 1)).any()]
         if not usable:
@@ -80,19 +95,19 @@ class Trainer:
     @torch.no_grad()
     def step(self) -> Step:
         """Make one iteration."""
-        options, iteration = self.options, self.iteration
+        options, kernels, iteration = self.options, self._kernels, self.iteration
         is_guided = options.global_weight > 0 and iteration >= options.global_from
         if is_guided and (iteration - options.global_from) % options.refresh_every == 0:
             self.clusters |= {k: v for k, v in self._find_clusters().items() if len(v.things)}
         group = self._groups[iteration % len(self._groups)]
-        gradient, terms = gaussian_terms(
+        gradient, terms = kernels.gaussian_terms(
             self._dealt, group, self.clusters if is_guided else {}, options
         )
         batch = self._pool.at(iteration)
         columns = self._columns(len(batch.importance)).to(gradient.device)
-        rendered = batch.rows.splat(self._dealt)
-        pixel_gradient, more = pixel_terms(rendered, batch.masks, columns, options)
-        batch.rows.backproject_into(gradient, pixel_gradient)
+        rendered = kernels.splat(batch.rows, self._dealt)
+        pixel_gradient, more = kernels.pixel_terms(rendered, batch.masks, columns, options)
+        kernels.backproject_into(gradient, batch.rows, pixel_gradient)
         self._dealt.grad = gradient
         self._adam.step()
         self.iteration += 1
@@ -159,7 +174,7 @@ class Trainer:
         pooled = {level: ([], []) for level in LEVELS}
         for view in range(self._view_count):
             batch = self._pool.of_view(view, self.iteration)
-            rendered = batch.rows.splat(self._dealt)
+            rendered = self._kernels.splat(batch.rows, self._dealt)
             for level, masks in zip(LEVELS, batch.masks, strict=True):
                 own = rendered[:, options.channels(level)]
                 means = pooled_features(own, masks, batch.importance)
