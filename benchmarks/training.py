@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.features import answers, noisy_views
 from benchmarks.report import Row, print_table, write_results
 from benchmarks.straightforward import Straightforward
-from ros2_clickgs.backends import gsplat_cuda, make_rasterizer
+from ros2_clickgs.backends import gsplat_cuda, make_kernels, make_rasterizer
 from ros2_clickgs.core.features.options import TrainingOptions
 from ros2_clickgs.core.features.training import Trainer
 from ros2_clickgs.core.rasterizer import Rasterizer
@@ -47,7 +47,8 @@ def main() -> None:
     rasterizer = make_rasterizer(scene.gaussians)
     cameras = around_table(np.random.default_rng(0), CENTER, chosen.views)
     views = noisy_views(scene, rasterizer, cameras)
-    ways = {"ours": partial(Trainer, rasterizer, views, options)}
+    kernels = make_kernels(rasterizer.gaussians.device)
+    ways = {"ours": partial(Trainer, rasterizer, views, options, None, kernels)}
     if has_gsplat():
         ways["straightforward"] = partial(straightforward, rasterizer, views, options)
     rows = []

@@ -136,7 +136,8 @@ class PixelPool:
         if kept is None:
             self._fill(view, draw)
             kept = self._shelf.get(key)
-        return PixelBatch.from_tensors(kept)
+        device = self._rasterizer.gaussians.device
+        return PixelBatch.from_tensors({name: kept[name].to(device) for name in kept})
 
     def _fill(self, view: int, draw: int) -> None:
         """Draw a view's batches and put them on the shelf: one look at the map serves them all."""
