@@ -10,20 +10,27 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ros2_clickgs.config import Leaf, build, leaves
-from ros2_clickgs.errors import ConfigError
+from ros2_clickgs.errors import ClickGSError, ConfigError
 
 T = TypeVar("T")
 
 
 def declare(node: Node, config: type) -> None:
-    """Declare every parameter of a configuration class, described and bounded."""
-    node.declare_parameters(
-        "", [(leaf.name, _ros_value(leaf.default), descriptor(leaf)) for leaf in leaves(config)]
-    )
+    """Declare every parameter of a configuration class, described and bounded.
+
+    Raises:
+        ClickGSError: the node was started with a value of another type, or out of bounds.
+    """
+    known = [(leaf.name, _ros_value(leaf.default), descriptor(leaf)) for leaf in leaves(config)]
+    try:
+        node.declare_parameters("", known)
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        raise ClickGSError(f"{error}; `python -m ros2_clickgs.config` lists them all") from error
 
 
 def read(node: Node, config: type[T]) -> T:

@@ -17,7 +17,7 @@ MUG = 3
 
 
 def a_mug():
-    """Return a mug's Gaussians, its cloud, the true class of each point."""
+    """Return a mug's Gaussians, its cloud, the true class of each point, views of it."""
     scene = make_object("mug", 1, count=5000)
     views = torch.stack([camera.center for camera in scene.cameras])
     ids = torch.full((len(scene.gaussians),), MUG, dtype=torch.int32)
@@ -25,7 +25,9 @@ def a_mug():
     labels = torch.zeros_like(ids)
     for i, name in enumerate(CLASSES[1:], 1):
         labels[scene.part_labels == scene.part_id("mug", name)] = i
-    return SimpleNamespace(gaussians=scene.gaussians, cloud=cloud, labels=labels)
+    return SimpleNamespace(
+        gaussians=scene.gaussians, cloud=cloud, labels=labels, cameras=scene.cameras
+    )
 
 
 def object_msg(mug, *, revision=1, name="mug", rows=slice(None), settled=True):

@@ -19,12 +19,17 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from ros2_clickgs.action import TransferAffordances
+from ros2_clickgs.backends import make_rasterizer
 from ros2_clickgs.core.affordances.options import AffordanceScores
+from ros2_clickgs.core.posed_image import rendered_image
+from ros2_clickgs.core.rendering import render_labels
+from ros2_clickgs.io.images import write_image, write_label_image
 from ros2_clickgs.msg import AffordanceArray, SegmentedObjectArray
 from ros2_clickgs.nodes import transfers
 from ros2_clickgs.nodes.affordance import AffordanceNode
 from ros2_clickgs.nodes.conversions.clouds import (
     msg_from_points,
+    points_from_cloud,
     points_from_msg,
     points_from_splats,
 )
@@ -32,7 +37,7 @@ from ros2_clickgs.nodes.conversions.geometry import pose_from_msg
 from ros2_clickgs.nodes.qos import LATCHED
 from ros2_clickgs.nodes.spinning import spin
 from tests.nodes.mugs import CLASSES, MUG, a_mug, object_msg
-from tests.nodes.robot import wait_until
+from tests.nodes.robot import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.ros
 
@@ -106,10 +111,10 @@ class Peer:
         assert sent.result().accepted
         return sent.result()
 
-    def result(self, handle):
+    def result(self, handle, patience_s=PATIENCE_S):
         """Wait for a goal's result; return status and result."""
         got = handle.get_result_async()
-        wait_until(got.done)
+        wait_until(got.done, patience_s)
         return got.result().status, got.result().result
 
     def newest(self, topic):
@@ -281,3 +286,35 @@ def test_deactivating_ends_the_goal_in_hand(peer, mug, truth):
     wait_until(lambda: not peer.newest("affordances").affordances)
     status, result = peer.result(peer.goal())
     assert status == GoalStatus.STATUS_SUCCEEDED, result.message
+
+
+@pytest.mark.parametrize(
+    ("folder", "told"), [("", "holds no annotated images"), ("nowhere", "is no folder")]
+)
+def test_sources_that_are_none_are_told_in_one_line(ros, mug, tmp_path, folder, told):
+    with Peer() as peer:
+        peer.show(mug, object_msg(mug))
+        status, result = peer.result(peer.goal(sources=str(tmp_path / folder)))
+    assert status == GoalStatus.STATUS_ABORTED
+    assert told in result.message
+    assert "\n" not in result.message
+
+
+@pytest.mark.slow
+def test_images_of_a_mug_find_the_handle_of_a_mug(ros, mug, tmp_path):
+    rasterizer, cameras = make_rasterizer(mug.gaussians), mug.cameras[:4]
+    (tmp_path / "classes.txt").write_text("\n".join(CLASSES))
+    for i, camera in enumerate(cameras):
+        shown = render_labels(rasterizer, camera, mug.labels + 1)
+        write_image(tmp_path / f"{i}.png", rendered_image(rasterizer, camera).image)
+        write_label_image(tmp_path / f"{i}.labels.png", (shown - 1).clamp(min=0).numpy())
+        mask = (shown > 0).numpy().astype(np.uint8)[..., None].repeat(3, -1) * 255
+        write_image(tmp_path / f"{i}.mask.png", mask)
+    with Peer(views=4) as peer:
+        peer.show(mug, object_msg(mug))
+        status, result = peer.result(peer.goal(sources=str(tmp_path)), patience_s=120)
+    assert status == GoalStatus.STATUS_SUCCEEDED, result.message
+    handle = next(a for a in result.affordances.affordances if a.name == "handle")
+    found = points_from_msg(handle.cloud)[["x", "y", "z"]]
+    true = points_from_cloud(mug.cloud)[(mug.labels == 1).numpy()][["x", "y", "z"]]
+    assert len(np.intersect1d(found, true)) / len(np.union1d(found, true)) > 0.6

@@ -48,6 +48,7 @@ def test_up_plays_a_dataset_to_another_process(ros, world):
         ("segmenter_main(['--ros-args', '-p', 'map_path:=/nowhere.ply'])", "/nowhere.ply"),
         ("segmenter_main()", "parameter 'map_path' is ''"),
         ("segmenter_main(['--ros-args', '-p', 'backend:=cuda'])", "auto | gsplat | numba"),
+        ("affordance_main(['--ros-args', '-p', 'views:=0'])", "views out of range. Min: 1"),
         ("player_main(['--ros-args', '-p', 'dataset:=/nowhere'])", "'/nowhere' does not exist"),
     ],
 )
