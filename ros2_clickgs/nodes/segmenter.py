@@ -167,12 +167,12 @@ class SegmenterNode(ClickGSNode):
             active[0].put_leisure(Job(self._look_on))
 
     def _look_on(self) -> None:
+        has_changed = False
         try:
             with self._bench.accepting():
                 has_changed = self._bench.looks.are_pending and self._bench.looks.go_on()
         except ClickGSError as error:
             self.drop("look", error)
-            return
         if has_changed:
             self.outputs.publish_objects(self._bench)
             self.outputs.map_changed(self._bench)
