@@ -3,6 +3,7 @@
 
 import base64
 import binascii
+import glob
 import io
 import json
 from collections.abc import Iterator
@@ -26,7 +27,8 @@ UMD_CLASSES = ["grasp", "cut", "scoop", "contain", "pound", "support", "wrap-gra
 
 def annotation_files(folder: Path) -> Iterator[tuple[Path, Path]]:
     """Yield each annotation below a folder and the path of its image without the ending."""
-    for path in sorted(folder.rglob("*")):
+    pattern = str(Path(glob.escape(str(folder)), "**", "*"))
+    for path in sorted(map(Path, glob.iglob(pattern, recursive=True))):
         for ending in (LABELS_ENDING, *RANK_ENDINGS, ".json"):
             is_camera_file = path.name == "transforms.json"
             if path.name.endswith(ending) and path.is_file() and not is_camera_file:
