@@ -186,6 +186,7 @@ class SegmenterConfig(LiveConfig):
     background_weight: float = param(
         1.0, "an object needs votes for > this x votes against", bounds=(0.0, 100.0), live=True
     )
+    allow_overlap: bool = param(False, "may a Gaussian belong to several objects")
     map_cloud_points: int = param(
         1_000_000, "`~/map_cloud` is thinned to this many points", bounds=(1, 100_000_000)
     )

@@ -10,24 +10,22 @@ from torch import Tensor
 
 from ros2_clickgs.core import operations
 from ros2_clickgs.core.clouds import PointCloud, cloud_from_gaussians
+from ros2_clickgs.core.consensus import soft_masks
+from ros2_clickgs.core.fitting import FEW, fitted
 from ros2_clickgs.core.gates import Objection
-from ros2_clickgs.core.objects import (
-    SegmentedObject,
-    carries_most,
-    oriented_box,
-)
+from ros2_clickgs.core.objects import SegmentedObject, carries_most, oriented_box
 from ros2_clickgs.core.operations import Operation
 from ros2_clickgs.core.owners import Piece, decides_alike, owners
 from ros2_clickgs.core.rasterizer import Rasterizer
-from ros2_clickgs.core.recipe import signed_points, sparse, stacked
+from ros2_clickgs.core.recipe import signed_points, sparse, sparse_view, stacked
 from ros2_clickgs.core.similarity import Similarity
 from ros2_clickgs.core.state import Click, State
 from ros2_clickgs.core.types import Camera, Gaussians
-from ros2_clickgs.core.votes import Votes, margins, weights_inside
+from ros2_clickgs.core.votes import Votes, check_size, margins, weights_inside
 
 
 class ObjectMap:
-    """A map, and the things found in it. A Gaussian belongs to one object at most.
+    """A map, and the things found in it. A Gaussian has one owner unless objects may overlap.
 
     It holds a `state` that is never written to; each method that changes something makes an
     operation of it (operations.py), so that it can be recorded, replayed and taken back.
@@ -38,6 +36,7 @@ class ObjectMap:
         rasterizer: Rasterizer,
         background_weight: float = 1.0,
         bind: Callable[[Gaussians], Rasterizer] | None = None,
+        allow_overlap: bool = False,
     ) -> None:
         """Begin without objects.
 
@@ -45,12 +44,14 @@ class ObjectMap:
             rasterizer: the map.
             background_weight: votes that an object must beat, times those against it.
             bind: makes a rasterizer of an edited map; None takes the class of `rasterizer`.
+            allow_overlap: whether a Gaussian may belong to several objects.
         """
         self.rasterizer = rasterizer
         self.record: Callable[[Operation], None] = lambda _: None
         """Is told of every operation before it counts; what it raises prevents that."""
         self._bind = bind or type(rasterizer)
         self._background_weight = background_weight
+        self._allow_overlap = allow_overlap
         self._state = State.of(rasterizer.gaussians)
         self._labels: Tensor | None = None
         self._pieces: dict[int, Piece] = {}
@@ -105,34 +106,40 @@ class ObjectMap:
         self._do(operations.create, object_id=object_id, name=name, revision=0)
         return object_id
 
-    def integrate(self, camera: Camera, label_image: Int[Tensor, "H W"], ids: list[int]) -> None:
+    def integrate(
+        self, camera: Camera, label_image: Int[Tensor, "H W"], ids: list[int]
+    ) -> list[int]:
         """Let one view's masks vote: label k of the image is the object ids[k - 1].
+
+        Of objects that FEW views or more have voted on, masks are first moved to where the map
+        shows the object (fitting.py); those that then do not fit do not vote.
+
+        Returns:
+            The objects whose masks did not vote.
 
         Raises:
             NotFoundError: an id does not exist.
             ShapeError: label image and camera disagree.
         """
-        for object_id in ids:
-            self._state.ballot(object_id)
+        check_size(label_image, camera)
+        few = torch.tensor([len(self.view_points(i)) < FEW for i in ids])
+        counts = few
+        if not few.all():
+            members = (self.labels()[:, None].cpu() == torch.tensor(ids)) & ~few
+            label_image, fits = fitted(label_image, soft_masks(self.rasterizer, camera, members))
+            counts = few | fits
+        voters = torch.tensor(ids)[counts]
         votes_for, seen = weights_inside(self.rasterizer, camera, label_image, len(ids))
-        rows = torch.nonzero(seen)[:, 0]
-        self._do(
-            operations.add_view,
-            ids=torch.tensor(ids, dtype=torch.int64),
-            rows=rows.cpu().int(),
-            seen=seen[rows].cpu().float(),
-            votes_for=votes_for[:, rows].cpu().float(),
-            view_point=camera.center.clone(),
-        )
+        view = sparse_view(votes_for[counts.to(votes_for.device)], seen)
+        if len(voters):
+            point = camera.center.clone()
+            self._do(operations.add_view, ids=voters, view_point=point, **view)
+        return [i for i in ids if i not in voters]
 
     def replace_votes(self, object_id: int, votes: Votes, view_points: list[Tensor]) -> None:
         """Put an object on new votes (L = 1) in place of those it had."""
-        self._do(
-            operations.replace_votes,
-            object_id=object_id,
-            view_points=stacked(view_points),
-            **sparse(votes),
-        )
+        points, rows = stacked(view_points), sparse(votes)
+        self._do(operations.replace_votes, object_id=object_id, view_points=points, **rows)
 
     def votes(self, object_id: int) -> Votes:
         """Return what the views have said about an object (L = 1)."""
@@ -144,12 +151,8 @@ class ObjectMap:
 
     def note(self, object_id: int, clicks: list[Click], voted_at_ns: int) -> None:
         """Write down an object's clicks and the stamp of the last image that voted for it."""
-        self._do(
-            operations.note,
-            object_id=object_id,
-            voted_at_ns=voted_at_ns,
-            **signed_points(tuple(clicks)),
-        )
+        points = signed_points(tuple(clicks))
+        self._do(operations.note, object_id=object_id, voted_at_ns=voted_at_ns, **points)
 
     def judge(self, object_id: int, settled: bool, rejected: Mapping[Objection, int]) -> None:
         """Write down whether further views still change an object, and why masks did not vote."""
@@ -164,7 +167,9 @@ class ObjectMap:
     def labels(self) -> Int32[Tensor, " N"]:
         """Return every Gaussian's owner: an id, 0 for background, -1 where unseen or deleted."""
         if self._labels is None:
-            self._labels = owners(self._state, self._background_weight, self._pieces)
+            self._labels = owners(
+                self._state, self._background_weight, self._pieces, self._allow_overlap
+            )
         return self._labels
 
     def get(self, object_id: int) -> SegmentedObject:
@@ -286,7 +291,8 @@ class ObjectMap:
 
     def _members(self, object_id: int) -> Int64[Tensor, " M"]:
         self._state.ballot(object_id)
-        return torch.nonzero(self.labels() == object_id)[:, 0]
+        self.labels()
+        return self._pieces[object_id].rows
 
     def _scores(self, object_id: int) -> Float[Tensor, " M"]:
         ballot = self._state.ballot(object_id)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which object each Gaussian belongs to, of all that claim it: one or none."""
+"""Which object each Gaussian belongs to, of all that claim it: one or none, or several."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from ros2_clickgs.core.objects import largest_component
 from ros2_clickgs.core.state import State
 from ros2_clickgs.core.types import BACKGROUND, NEVER_SEEN
-from ros2_clickgs.core.votes import Votes, decide_labels
+from ros2_clickgs.core.votes import Votes, decide_labels, wins
 
 
 class Piece(NamedTuple):
@@ -21,6 +21,11 @@ class Piece(NamedTuple):
     means: Float[Tensor, "N 3"]
     is_connected: Bool[Tensor, " M"]
 
+    @property
+    def rows(self) -> Int64[Tensor, " K"]:
+        """The object's rows of the map."""
+        return self.members[self.is_connected]
+
     def rests_on(
         self, members: Int64[Tensor, " M"], votes: Votes, means: Float[Tensor, "N 3"]
     ) -> bool:
@@ -30,18 +35,23 @@ class Piece(NamedTuple):
 
 
 def owners(
-    state: State, background_weight: float, pieces: dict[int, Piece]
+    state: State,
+    background_weight: float,
+    pieces: dict[int, Piece],
+    allow_overlap: bool = False,
 ) -> Int32[Tensor, " N"]:
     """Decide every Gaussian's owner: an id, 0 for background, -1 where unseen or deleted.
 
     Of the objects that win a Gaussian, the one with most votes for it owns it; of what an object
-    owns, only the connected piece with most votes stays.
+    owns, only the connected piece with most votes stays. Where objects may overlap, each keeps in
+    its piece whatever it wins; the owner, of which there is one, is still the one with most votes.
 
     Args:
         state: the map and the objects' votes.
         background_weight: votes an object must beat, times those against it, if it has no weight
             of its own.
         pieces: what came out last time, per object; is brought up to date.
+        allow_overlap: whether a Gaussian may belong to several objects.
     """
     ballots = state.ballots.values()
     votes = Votes.none(0, len(state.hidden))
@@ -58,13 +68,19 @@ def owners(
     labels = rows.clone()
     means = state.gaussians.means
     for row, (object_id, ballot) in enumerate(state.ballots.items()):
-        members = torch.nonzero(rows == row + 1)[:, 0]
+        is_owned = rows == row + 1
+        is_member = (
+            wins(ballot.votes, weights[row])[0] & ~state.hidden if allow_overlap else is_owned
+        )
+        members = torch.nonzero(is_member)[:, 0]
         known = pieces.get(object_id)
         if known is None or not known.rests_on(members, ballot.votes, means):
             points = means[members.to(means.device)].cpu()
             is_connected = largest_component(points, ballot.votes.votes_for[0, members])
             known = pieces[object_id] = Piece(members, ballot.votes, means, is_connected)
-        labels[members] = torch.where(known.is_connected, object_id, BACKGROUND).int()
+        owned = is_owned[members]
+        kept = torch.where(known.is_connected[owned], object_id, BACKGROUND).int()
+        labels[members[owned]] = kept
     for gone in set(pieces) - set(state.ballots):
         del pieces[gone]
     return labels

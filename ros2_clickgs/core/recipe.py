@@ -100,6 +100,16 @@ def sparse(votes: Votes) -> dict[str, Tensor]:
     }
 
 
+def sparse_view(votes_for: Float[Tensor, "L N"], seen: Float[Tensor, " N"]) -> dict[str, Tensor]:
+    """Return the rows that a view sees, and its votes there, on the CPU."""
+    rows = torch.nonzero(seen)[:, 0]
+    return {
+        "rows": rows.cpu().int(),
+        "seen": seen[rows].cpu().float(),
+        "votes_for": votes_for[:, rows].cpu().float(),
+    }
+
+
 def signed_points(clicks: tuple[Click, ...]) -> dict[str, Tensor]:
     """Return clicks as points (m) and signs."""
     points = [click.point.double().cpu() for click in clicks]

@@ -8,7 +8,7 @@ margin. Votes add up over views, so they can be streamed, saved and merged.
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int, Int32
+from jaxtyping import Bool, Float, Int, Int32
 from torch import Tensor
 
 from ros2_clickgs.core.rasterizer import Rasterizer
@@ -82,11 +82,16 @@ def weights_inside(
     Raises:
         ShapeError: label image and camera disagree on height x width.
     """
+    check_size(label_image, camera)
+    inside = rasterizer.vote(camera, label_image, object_count + 1)
+    return inside[:, 1:].T.contiguous(), inside.sum(1)
+
+
+def check_size(label_image: Int[Tensor, "H W"], camera: Camera) -> None:
+    """Raise ShapeError unless a label image is as large as its camera's images."""
     if tuple(label_image.shape) != (camera.height, camera.width):
         expected = f"{camera.height}x{camera.width} px like the camera"
         raise ShapeError("label_image", expected=expected, actual=tuple(label_image.shape))
-    inside = rasterizer.vote(camera, label_image, object_count + 1)
-    return inside[:, 1:].T.contiguous(), inside.sum(1)
 
 
 def decide_labels(
@@ -105,9 +110,16 @@ def decide_labels(
     if len(votes.votes_for) == 0:
         return labels
     labels[(votes.votes_for + votes.votes_against).amax(0) > 0] = BACKGROUND
-    wins = votes.votes_for > background_weight * votes.votes_against
-    most, owner = torch.where(wins, votes.votes_for, 0.0).max(0)
+    won = wins(votes, background_weight)
+    most, owner = torch.where(won, votes.votes_for, 0.0).max(0)
     return torch.where(most > 0, owner.int() + 1, labels)
+
+
+def wins(
+    votes: Votes, background_weight: float | Float[Tensor, "*L 1"] = 1.0
+) -> Bool[Tensor, "L N"]:
+    """Return which Gaussians each object may own: for > background_weight * against."""
+    return votes.votes_for > background_weight * votes.votes_against
 
 
 def margins(votes: Votes) -> Float[Tensor, "L N"]:

@@ -50,7 +50,7 @@ class Workbench:
         self.map_sha256 = map_sha256(path)
         rasterizer = make_rasterizer(self.map_from_file(load_map(path)), config.backend)
         bind = functools.partial(make_rasterizer, backend=config.backend)
-        self.objects = ObjectMap(rasterizer, config.background_weight, bind)
+        self.objects = ObjectMap(rasterizer, config.background_weight, bind, config.allow_overlap)
         self.segmenter = make_segmenter(config.segmenter, config.segmenter_checkpoint)
         self.keyframes = Keyframes(config.keyframes)
         self.looks = Looks(self)

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ground-truth masks made as bad as those of an automatic 2D segmenter: each view on its own.
+"""Ground-truth masks made as bad as those of a 2D segmenter, and poses as bad as a robot's.
 
-What is wrong: borders, masks that are missing, on the wrong thing, in pieces or joined, and ids
-that mean nothing in any other view. The background keeps its label 0.
+What is wrong, in each view on its own: borders, masks that are missing, on the wrong thing, in
+pieces or joined; of automatic masks also the ids, which mean nothing in any other view. The
+background keeps its label 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from jaxtyping import Int32
 from numpy.random import Generator
 from scipy.ndimage import find_objects, gaussian_filter, map_coordinates
+from scipy.spatial.transform import Rotation
 
-from ros2_clickgs.core.types import BACKGROUND, IGNORE
+from ros2_clickgs.core.types import BACKGROUND, IGNORE, Camera
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,22 +39,52 @@ class MaskNoise:
 def noisy_masks(
     labels: Int32[np.ndarray, "H W"], rng: Generator, noise: MaskNoise | None = None
 ) -> Int32[np.ndarray, "H W"]:
-    """Return one view's label image as a segmenter would have drawn it.
+    """Return one view's label image as an automatic segmenter would have drawn it: ids dealt anew.
 
     Args:
         labels: ground truth, 0 background.
         rng: decides everything; give each view and level its own.
         noise: how bad.
     """
-    noise = noise or MaskNoise()
+    return renumbered(worsened(labels, rng, noise or MaskNoise()), rng).astype(np.int32)
+
+
+def noisy_object_masks(
+    labels: Int32[np.ndarray, "H W"], rng: Generator, noise: MaskNoise | None = None
+) -> Int32[np.ndarray, "H W"]:
+    """Return one view's label image as a segmenter that is asked for each object would draw it.
+
+    Ids are kept. What is missing, and pieces that were cut off, are background: they speak against
+    the object whose they are.
+    """
+    noise = replace(noise or MaskNoise(), missing_label=BACKGROUND)
+    worse = worsened(labels, rng, noise)
+    return np.where(np.isin(worse, _ids(labels)), worse, BACKGROUND).astype(np.int32)
+
+
+def noisy_pose(
+    camera: Camera, rng: Generator, distance_m: float = 0.01, angle_deg: float = 0.5
+) -> Camera:
+    """Return a camera off by that distance and turned by that angle, in random directions."""
+    step, axis = (direction / np.linalg.norm(direction) for direction in rng.normal(size=(2, 3)))
+    turn = Rotation.from_rotvec(np.deg2rad(angle_deg) * axis).as_matrix()
+    T = camera.T_world_camera.clone()
+    T[:3, :3] = T[:3, :3] @ torch.from_numpy(turn)
+    T[:3, 3] += distance_m * torch.from_numpy(step)
+    return replace(camera, T_world_camera=T)
+
+
+def worsened(
+    labels: Int32[np.ndarray, "H W"], rng: Generator, noise: MaskNoise
+) -> Int32[np.ndarray, "H W"]:
+    """Return labels with all that is wrong but their ids; pieces that are cut off get new ones."""
     labels = moved_borders(labels, noise.border_px, rng)
     if rng.random() < noise.split_view_share:
         change = cut_in_two if rng.random() < 0.5 else joined_with_neighbour
         labels = _some(labels, noise.split_mask_share, rng, change)
     labels = _some(labels, noise.wrong_share, rng, mistaken)
     missing = [i for i in _ids(labels) if rng.random() < noise.missing_share]
-    labels = np.where(np.isin(labels, missing), noise.missing_label, labels)
-    return renumbered(labels, rng).astype(np.int32)
+    return np.where(np.isin(labels, missing), noise.missing_label, labels)
 
 
 def moved_borders(labels: np.ndarray, reach_px: float, rng: Generator) -> np.ndarray:

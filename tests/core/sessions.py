@@ -16,16 +16,18 @@ from tests.core.blobs import BLOB_COUNT, blob_camera
 
 
 class StillRasterizer:
-    """A map that nobody looks at: what a view's votes are is said by its label image."""
+    """A map that nobody looks at: all objects are everywhere, votes depend on the camera."""
 
     def __init__(self, gaussians):
         self.gaussians = gaussians
 
-    def splat(self, camera, values): ...
+    def splat(self, camera, values):
+        return torch.ones(camera.height, camera.width, values.shape[1])
+
     def backproject(self, camera, image): ...
 
     def vote(self, camera, label_image, label_count):
-        seed = torch.Generator().manual_seed(int(label_image[0, 0]))
+        seed = torch.Generator().manual_seed(int(1e9 * camera.center[0].abs()))
         weights = torch.rand(len(self.gaussians), label_count, generator=seed)
         return (weights - 0.6).clamp(min=0)
 
@@ -85,7 +87,7 @@ def add(objects, rng):
 
 def see(objects, rng):
     camera = blob_camera(rng.random())
-    label_image = torch.full((camera.height, camera.width), rng.getrandbits(30))
+    label_image = torch.full((camera.height, camera.width), rng.randint(1, len(objects.ids)))
     objects.integrate(camera, label_image, objects.ids)
 
 

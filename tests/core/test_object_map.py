@@ -84,3 +84,39 @@ def test_a_view_is_one_operation_and_its_votes_are_those_of_cast_votes(object_ma
     for row, object_id in enumerate(ids):
         assert torch.equal(object_map.votes(object_id).votes_for, votes[[row]].votes_for)
         assert torch.equal(object_map.votes(object_id).votes_against, votes[[row]].votes_against)
+
+
+def test_a_mask_that_is_off_is_moved_and_one_on_the_wrong_thing_does_not_vote(object_map):
+    first, second = object_map.create(), object_map.create()
+    integrate_all(object_map)
+    labels, camera = object_map.labels().clone(), blob_camera(0.5)
+    image = blob_labels(object_map.rasterizer, camera)
+    assert object_map.integrate(camera, image.roll(3, 1), [first, second]) == []
+    assert (object_map.labels() != labels).float().mean() < 0.01
+    votes = object_map.votes(first)
+    assert object_map.integrate(camera, image, [second, first]) == [second, first]
+    assert object_map.votes(first) is votes
+    assert object_map.get(first).view_count == 4
+
+
+def test_of_an_object_that_few_views_have_seen_every_mask_votes(object_map):
+    first = object_map.create()
+    camera = blob_camera()
+    image = blob_labels(object_map.rasterizer, camera)
+    assert object_map.integrate(camera, (image == 1).int(), [first]) == []
+    assert object_map.integrate(camera, (image == 2).int(), [first]) == []
+    assert object_map.get(first).view_count == 2
+
+
+def test_a_gaussian_belongs_to_several_objects_only_if_they_may_overlap():
+    rasterizer = make_rasterizer(blob_map(), "numba")
+    for allow_overlap in (False, True):
+        objects = ObjectMap(rasterizer, allow_overlap=allow_overlap)
+        camera, kettle, lid = blob_camera(), objects.create("kettle"), objects.create("lid")
+        image = blob_labels(rasterizer, camera)
+        objects.integrate(camera, (image > 0).int(), [kettle])
+        objects.integrate(camera, (image == 1).int(), [lid])
+        members = [set(objects.get(i).gaussian_ids.tolist()) for i in (kettle, lid)]
+        assert bool(members[0] & members[1]) == allow_overlap
+        assert set(objects.labels().tolist()) <= {-1, 0, kettle, lid}
+        assert (objects.cloud(lid).object_ids == lid).all()

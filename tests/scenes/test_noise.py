@@ -3,10 +3,18 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import distance_transform_edt
 
 from ros2_clickgs.core.types import IGNORE
-from ros2_clickgs.scenes.noise import MaskNoise, moved_borders, noisy_masks
+from ros2_clickgs.scenes.noise import (
+    MaskNoise,
+    moved_borders,
+    noisy_masks,
+    noisy_object_masks,
+    noisy_pose,
+)
+from tests.conftest import random_camera
 
 CLEAN = {
     "border_px": 0.0, "missing_share": 0.0, "wrong_share": 0.0, "split_view_share": 0.0,
@@ -67,3 +75,19 @@ def test_some_views_fall_into_pieces_or_are_joined() -> None:
     changed = np.mean([count != 12 for count in counts])
     assert 0.03 < changed < 0.2
     assert max(counts) > 12
+
+
+def test_asked_for_objects_keep_their_ids_and_what_is_missing_is_background() -> None:
+    for i in range(30):
+        noisy = noisy_object_masks(labels(), np.random.default_rng(i))
+        assert set(np.unique(noisy)) <= set(range(13))
+        same = (noisy == labels())[labels() > 0].mean()
+        assert 0.4 < same < 1.0
+
+
+def test_poses_are_off_by_what_was_said() -> None:
+    camera = random_camera()
+    off = noisy_pose(camera, np.random.default_rng(0), distance_m=0.02, angle_deg=1.5)
+    assert float((off.center - camera.center).norm()) == pytest.approx(0.02)
+    turn = off.T_world_camera[:3, :3].T @ camera.T_world_camera[:3, :3]
+    assert float(torch.arccos((turn.trace() - 1) / 2)) == pytest.approx(np.deg2rad(1.5), abs=1e-6)
