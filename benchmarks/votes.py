@@ -5,12 +5,20 @@ The map is the built-in tabletop, its Gaussians split into finer ones up to the 
 Times are medians of whole calls, projection and sorting included; compile time is not.
 
     python -m benchmarks.votes [--counts 200000 1000000 3000000] [--repeats 7]
+
+With `--against PATH` the other checkout at PATH votes on the same map in turn, in a process of its
+own, and each row says how many times faster this one is.
 """
 
 import argparse
+import functools
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -21,6 +29,7 @@ from ros2_clickgs.core.harmonics import colors
 from ros2_clickgs.core.types import Camera, Gaussians
 from ros2_clickgs.scenes.tabletop import make_tabletop
 
+ROOT = Path(__file__).resolve().parents[1]
 SIZES = [(640, 480), (1280, 720)]
 OBJECTS = 12
 AUTOGRAD_UP_TO = 1_000_000
@@ -33,14 +42,66 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[200_000, 1_000_000, 3_000_000])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--backend", default="auto")
+    parser.add_argument("--against", help="root of another checkout to compare with")
     options = parser.parse_args()
+    if options.against:
+        name, row_of = "votes-against", functools.partial(compare, options.against)
+    else:
+        name, row_of = "votes", measure
     rows = [
-        measure(count, width, height, options.repeats, options.backend)
+        row_of(count, width, height, options.repeats, options.backend)
         for count in options.counts
         for width, height in SIZES
     ]
     print_table(rows)
-    write_results("votes", {"rows": rows})
+    write_results(name, {"rows": rows})
+
+
+def compare(
+    other: str, count: int, width: int, height: int, repeats: int, backend: str
+) -> dict[str, object]:
+    """Return the medians of another checkout's votes and of this one's, taken in turn."""
+    scene = (count, width, height, backend)
+    with Voter(ROOT, *scene) as now, Voter(other, *scene) as before:
+        times = alternate({"before_s": before.vote, "now_s": now.vote}, repeats)
+    row = {"gaussians": count, "image": f"{width}x{height}", "objects": 1, **times}
+    return row | {"times_faster": times["before_s"] / times["now_s"]}
+
+
+class Voter:
+    """A process that casts votes with the package of some checkout, when it is told to."""
+
+    def __init__(self, root: str | Path, *scene: int | str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--voter", *map(str, scene)],
+            env=os.environ | {"PYTHONPATH": str(root)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> "Voter":
+        self.vote()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.communicate()
+
+    def vote(self) -> None:
+        """Cast the votes of one view, and wait for them."""
+        self._process.stdin.write("vote\n")
+        self._process.stdin.flush()
+        assert self._process.stdout.readline() == "done\n"
+
+
+def serve(count: int, width: int, height: int, backend: str) -> None:
+    """Be a Voter's process: cast votes for every line of stdin."""
+    scene = make_tabletop()
+    rasterizer = make_rasterizer(split(scene.gaussians, count), backend)
+    one = (label_grid(height, width) == OBJECTS // 2).int()
+    for _ in sys.stdin:
+        rasterizer.vote(resized(scene.cameras[0], width, height), one, 2)
+        print("done", flush=True)
 
 
 def measure(count: int, width: int, height: int, repeats: int, backend: str) -> dict:
@@ -162,4 +223,8 @@ def label_grid(height: int, width: int) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--voter"]:
+        count, width, height = map(int, sys.argv[2:5])
+        serve(count, width, height, sys.argv[5])
+    else:
+        main()

@@ -9,14 +9,19 @@ from torch import Tensor
 
 from ros2_clickgs.backends.numba_kernels import (
     backproject_tiles,
-    gather_credits,
-    gather_votes,
     labels_in_tiles,
     splat_tiles,
     vote_tiles,
     weigh_pixels,
 )
-from ros2_clickgs.backends.numba_projection import TILE, TiledSplats, gather_rows, tile_splats
+from ros2_clickgs.backends.numba_projection import TILE, geometry_of
+from ros2_clickgs.backends.numba_tiles import (
+    TiledSplats,
+    gather_credits,
+    gather_votes,
+    interleave,
+    tile_splats,
+)
 from ros2_clickgs.core.rasterizer import BlendWeights
 from ros2_clickgs.core.types import Camera, Gaussians
 
@@ -34,50 +39,31 @@ class NumbaRasterizer:
     def __init__(self, gaussians: Gaussians) -> None:
         self.gaussians = gaussians.to("cpu")
         names = ("means", "quats", "scales", "opacities")
-        self._arrays = [
-            np.ascontiguousarray(getattr(self.gaussians, name).numpy(), np.float32)
-            for name in names
-        ]
+        arrays = (getattr(self.gaussians, name).float().numpy() for name in names)
+        self._geometry = geometry_of(*map(np.ascontiguousarray, arrays))
         self._last: tuple[Camera, TiledSplats] | None = None
 
     def splat(self, camera: Camera, values: Float[Tensor, "N D"]) -> Float[Tensor, "H W D"]:
         """See Rasterizer."""
         tiled = self._tiled(camera)
-        schedule = interleave(len(tiled.tile_offsets) - 1)
         image = torch.empty(camera.height, camera.width, values.shape[1])
         for start in range(0, values.shape[1], CHANNELS_AT_ONCE):
-            chunk = np.ascontiguousarray(
-                values[:, start : start + CHANNELS_AT_ONCE].numpy(), np.float32
-            )
+            chunk = contiguous(values[:, start : start + CHANNELS_AT_ONCE])
             part = np.empty((camera.height, camera.width, chunk.shape[1]), np.float32)
-            splat_tiles(
-                schedule, tiled.tiles_x, tiled.tile_offsets, tiled.tile_splats, tiled.splats,
-                gather_rows(chunk, tiled.gaussian_ids), part,
-            )  # fmt: skip
+            splat_tiles(*tiles_of(tiled), tiled.order, tiled.ids, tiled.splats, chunk, part)
             image[..., start : start + CHANNELS_AT_ONCE] = torch.from_numpy(part)
         return image
 
     def backproject(self, camera: Camera, image: Float[Tensor, "H W D"]) -> Float[Tensor, "N D"]:
         """See Rasterizer."""
         tiled = self._tiled(camera)
-        schedule = interleave(len(tiled.tile_offsets) - 1)
         values = torch.empty(len(self.gaussians), image.shape[-1])
         for start in range(0, image.shape[-1], CHANNELS_AT_ONCE):
-            chunk = np.ascontiguousarray(
-                image[..., start : start + CHANNELS_AT_ONCE].numpy(), np.float32
-            )
-            credits = np.empty((len(tiled.tile_splats), chunk.shape[-1]), np.float32)
-            backproject_tiles(
-                schedule,
-                tiled.tiles_x,
-                tiled.tile_offsets,
-                tiled.tile_splats,
-                tiled.splats,
-                chunk,
-                credits,
-            )
+            chunk = contiguous(image[..., start : start + CHANNELS_AT_ONCE])
+            credits = np.empty((len(tiled.order), chunk.shape[-1]), np.float32)
+            backproject_tiles(*tiles_of(tiled), tiled.order, tiled.splats, chunk, credits)
             part = np.zeros((len(self.gaussians), chunk.shape[-1]), np.float32)
-            gather_credits(tiled.gaussian_ids, tiled.pair_offsets, tiled.pair_slots, credits, part)
+            gather_credits(*tiled.plan, credits, part)
             values[:, start : start + CHANNELS_AT_ONCE] = torch.from_numpy(part)
         return values
 
@@ -85,34 +71,30 @@ class NumbaRasterizer:
         self, camera: Camera, label_image: Int[Tensor, "H W"], label_count: int
     ) -> Float[Tensor, "N L"]:
         """See Rasterizer."""
-        tiled = self._tiled(camera)
+        tiled, plan = self._tiled(camera), self._tiled(camera).plan
         labels = np.ascontiguousarray(label_image.numpy(), np.int32)
-        tile_count = len(tiled.tile_offsets) - 1
-        present, counts = labels_in_tiles(labels, tiled.tiles_x, tile_count, label_count)
+        tile_starts = tiled.tile_offsets[:-1]
+        present, counts = labels_in_tiles(labels, plan.tiles_x, len(tile_starts), label_count)
         bases = np.concatenate([[0], np.cumsum(np.diff(tiled.tile_offsets) * counts)])
         credits = np.empty(bases[-1], np.float32)
         vote_tiles(
-            interleave(tile_count), tiled.tiles_x, tiled.tile_offsets, tiled.tile_splats,
-            tiled.splats, labels, present, counts, bases, credits,
-        )  # fmt: skip
+            *tiles_of(tiled), tiled.order, tiled.splats, labels, present, counts, bases, credits
+        )
         votes = np.zeros((len(self.gaussians), label_count), np.float32)
-        gather_votes(
-            tiled.gaussian_ids, tiled.tile_rects, tiled.tiles_x, tiled.pair_offsets,
-            tiled.pair_slots, tiled.tile_offsets, present, counts, bases, credits, votes,
-        )  # fmt: skip
+        starts = bases[:-1] + (plan.starts - tile_starts) * counts
+        gather_votes(*plan._replace(starts=starts), present, counts, credits, votes)
         return torch.from_numpy(votes)
 
     def weights(self, camera: Camera, pixels: Int[Tensor, "P 2"] | None = None) -> BlendWeights:
         """See Rasterizer."""
         tiled = self._tiled(camera)
         u, v = pixel_grid(camera) if pixels is None else pixels.numpy().astype(np.int64).T
-        tiles = (v // TILE) * tiled.tiles_x + u // TILE
+        tiles = (v // TILE) * tiled.plan.tiles_x + u // TILE
         order = np.lexsort((v, tiles))
         jobs, starts = np.unique(tiles[order], return_index=True)
         listed = (
-            jobs, np.append(starts, len(order)), tiled.tile_offsets, tiled.tile_splats,
-            tiled.splats, tiled.gaussian_ids, (u[order] + 0.5).astype(np.float32),
-            (v[order] + 0.5).astype(np.float32),
+            jobs, np.append(starts, len(order)), tiled.tile_offsets, tiled.order, tiled.ids,
+            tiled.splats, (u[order] + 0.5).astype(np.float32), (v[order] + 0.5).astype(np.float32),
         )  # fmt: skip
         counts = np.zeros(len(order), np.int64)
         weigh_pixels(*listed, counts, np.empty(0, np.int32), np.empty(0, np.float32))
@@ -132,7 +114,7 @@ class NumbaRasterizer:
 
     def _tiled(self, camera: Camera) -> TiledSplats:
         if self._last is None or self._last[0] is not camera:
-            self._last = (camera, tile_splats(*self._arrays, *arrays_of(camera)))
+            self._last = (camera, tile_splats(self._geometry, *arrays_of(camera)))
         return self._last[1]
 
 
@@ -143,10 +125,14 @@ def arrays_of(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     return camera.viewmat.numpy(), np.array(intrinsics, np.float64)
 
 
-def interleave(tile_count: int) -> np.ndarray:
-    """Deal tiles round to the threads, whose share is a contiguous block of this list."""
-    threads = numba.get_num_threads()
-    return np.concatenate([np.arange(k, tile_count, threads) for k in range(threads)])
+def tiles_of(tiled: TiledSplats) -> tuple[np.ndarray, int, np.ndarray]:
+    """Return what loops over tiles begin with: who takes which, tiles in a row, their offsets."""
+    return interleave(len(tiled.tile_offsets) - 1), tiled.plan.tiles_x, tiled.tile_offsets
+
+
+def contiguous(values: Tensor) -> np.ndarray:
+    """Return a tensor's numbers one after the other, float32."""
+    return np.ascontiguousarray(values.numpy(), np.float32)
 
 
 def pixel_grid(camera: Camera) -> tuple[np.ndarray, np.ndarray]:

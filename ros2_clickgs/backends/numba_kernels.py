@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The blending loops: per tile, front to back, one row of pixels at a time so that they vectorise.
 
-A tile's work is written per (splat, tile) pair without atomics, then gathered per Gaussian.
+A tile's work is written per pair (splat, tile) without atomics, then gathered per Gaussian.
 """
 
 import math
@@ -10,87 +10,102 @@ import numpy as np
 from numba import njit, prange
 
 from ros2_clickgs.backends import constants as c
-from ros2_clickgs.backends.numba_projection import TILE
+from ros2_clickgs.backends.numba_projection import LEVEL, REACH_V, TILE, A, B, D, U, V
 
 f32 = np.float32
-ALPHA_THRESHOLD, MAX_ALPHA = f32(c.ALPHA_THRESHOLD), f32(c.MAX_ALPHA)
-DONE = f32(c.TRANSMITTANCE_THRESHOLD)
+MAX_ALPHA, DONE = f32(c.MAX_ALPHA), f32(c.TRANSMITTANCE_THRESHOLD)
 ZERO, HALF, ONE = f32(0), f32(0.5), f32(1)
-EIGHTH, FAINT = f32(0.125), f32(6.0)
-E2, E3, E4, E5, E6 = f32(1 / 2), f32(1 / 6), f32(1 / 24), f32(1 / 120), f32(1 / 720)
-CHECK_EVERY = 8
+PIXELS = TILE * TILE
+CHECK_EVERY = 16
 """Splats between two looks at whether a tile is finished."""
+ROOT = np.polynomial.Chebyshev.interpolate(
+    lambda level: (c.ALPHA_THRESHOLD * np.exp(level)) ** (1 / 8),
+    5,
+    domain=[0, -math.log(c.ALPHA_THRESHOLD)],
+)
+"""The eighth root of alpha by its level, ln(alpha / threshold), to 2e-7."""
+R0, R1, R2, R3, R4, R5 = ROOT.convert(kind=np.polynomial.Polynomial).coef.astype(np.float32)
 
 FAST = {"contract", "arcp", "nsz", "reassoc", "nnan", "ninf"}
 
 
 @njit(inline="always", fastmath=FAST)
-def exp_minus(sigma):
-    """Return exp(-sigma) to 1e-6 for sigma in [0, 6]: (Taylor of exp(-sigma / 8))^8, vectorisable.
-
-    Beyond 6 every alpha is below the threshold, so sigma is clamped there.
-    """
-    x = min(max(sigma, ZERO), FAINT) * -EIGHTH
-    p = ONE + x * (ONE + x * (E2 + x * (E3 + x * (E4 + x * (E5 + x * E6)))))
-    p = p * p
-    p = p * p
-    return p * p
+def alpha_of(level):
+    """Return min(MAX_ALPHA, threshold exp(level)), or 0 below level 0: vectorisable."""
+    root = R0 + level * (R1 + level * (R2 + level * (R3 + level * (R4 + level * R5))))
+    root = root * root
+    root = root * root
+    alpha = min(MAX_ALPHA, root * root)
+    return alpha if level >= ZERO else ZERO
 
 
 @njit(inline="always", fastmath=FAST)
-def blend_row(splat, u0, v, transmittance, w):
-    """Fill w with alpha T of one splat along a row of TILE pixels; move the transmittance on."""
-    dy = splat[1] - v
-    a, b, d = HALF * splat[2], splat[3] * dy, HALF * splat[4] * dy * dy
-    opacity = splat[5]
-    for x in range(TILE):
-        dx = splat[0] - (u0 + f32(x))
-        alpha = min(MAX_ALPHA, opacity * exp_minus((a * dx + b) * dx + d))
-        alpha = alpha if alpha >= ALPHA_THRESHOLD else ZERO
-        before = transmittance[x]
-        after = before * (ONE - alpha)
-        w[x] = alpha * before if after > DONE else ZERO
-        transmittance[x] = after if after > DONE else ZERO
+def blend(splat, u0, v0, first, last, tile):
+    """Write alpha T of one splat in rows first .. last - 1 to tile[1]; move T, tile[0], on.
+
+    Both lie in one array, at a distance that the compiler knows: it needs no check for overlaps.
+    """
+    u, top = splat[U] - u0, splat[LEVEL]
+    for y in range(first, last):
+        dy = splat[V] - (v0 + f32(y))
+        slope, start = splat[B] * dy, top + splat[D] * dy * dy
+        for x in range(TILE):
+            dx = u - f32(x)
+            alpha = alpha_of(start + (splat[A] * dx + slope) * dx)
+            before = tile[0, y, x]
+            weight = alpha * before
+            after = before - weight
+            tile[0, y, x] = after if after > DONE else ZERO
+            tile[1, y, x] = weight if after > DONE else ZERO
 
 
 @njit(inline="always")
 def rows_of(splat, v0, rows):
     """Return the first and one-past-last row of a tile that a splat reaches."""
-    first = max(math.ceil(splat[1] - splat[6] - v0), 0)
-    last = min(math.floor(splat[1] + splat[6] - v0), rows - 1)
+    first = max(math.ceil(splat[V] - splat[REACH_V] - v0), 0)
+    last = min(math.floor(splat[V] + splat[REACH_V] - v0), rows - 1)
     return first, last + 1
 
 
 @njit(inline="always")
-def start_tile(transmittance, rows, columns):
-    """Make every pixel of a tile transparent, and those outside the image finished."""
-    transmittance[:] = ZERO
-    transmittance[:rows, :columns] = ONE
+def start_tile(rows, columns):
+    """Return a tile [2, TILE, TILE] whose pixels let all light pass, but for those outside."""
+    tile = np.zeros((2, TILE, TILE), np.float32)
+    tile[0, :rows, :columns] = ONE
+    return tile
+
+
+@njit(inline="always", fastmath=FAST)
+def is_finished(tile):
+    """Tell whether no light passes a tile any more."""
+    left = ZERO
+    for y in range(TILE):
+        for x in range(TILE):
+            left += tile[0, y, x]
+    return left == ZERO
 
 
 @njit(cache=True, parallel=True, fastmath=FAST)
-def splat_tiles(schedule, tiles_x, tile_offsets, tile_splats, splats, values, image):
-    """Render values [M, D] of the splats into image [H, W, D], which starts at zero."""
+def splat_tiles(schedule, tiles_x, tile_offsets, order, ids, splats, values, image):
+    """Render values [N, D] of the Gaussians into image [H, W, D]."""
     height, width, depth = image.shape
     for job in prange(len(schedule)):
-        tile = schedule[job]
-        x0, y0 = (tile % tiles_x) * TILE, (tile // tiles_x) * TILE
+        start, end = tile_offsets[schedule[job]], tile_offsets[schedule[job] + 1]
+        x0, y0 = (schedule[job] % tiles_x) * TILE, (schedule[job] // tiles_x) * TILE
         rows, columns = min(TILE, height - y0), min(TILE, width - x0)
-        transmittance = np.empty((TILE, TILE), np.float32)
+        tile = start_tile(rows, columns)
         planes = np.zeros((TILE, depth, TILE), np.float32)
-        w = np.empty(TILE, np.float32)
-        start_tile(transmittance, rows, columns)
         u0, v0 = f32(x0) + HALF, f32(y0) + HALF
-        for pair in range(tile_offsets[tile], tile_offsets[tile + 1]):
-            splat, value = splats[tile_splats[pair]], values[tile_splats[pair]]
+        for pair in range(start, end):
+            if (pair - start) % CHECK_EVERY == 0 and is_finished(tile):
+                break
+            splat, value = splats[start + order[pair]], values[ids[start + order[pair]]]
             first, last = rows_of(splat, v0, rows)
+            blend(splat, u0, v0, first, last, tile)
             for y in range(first, last):
-                blend_row(splat, u0, v0 + f32(y), transmittance[y], w)
                 for k in range(depth):
                     for x in range(TILE):
-                        planes[y, k, x] += w[x] * value[k]
-            if pair % CHECK_EVERY == 0 and transmittance.max() == ZERO:
-                break
+                        planes[y, k, x] += tile[1, y, x] * value[k]
         for y in range(rows):
             for x in range(columns):
                 for k in range(depth):
@@ -98,47 +113,44 @@ def splat_tiles(schedule, tiles_x, tile_offsets, tile_splats, splats, values, im
 
 
 @njit(inline="always", fastmath=FAST)
-def credit_pairs(tile, u0, v0, rows, columns, tile_offsets, tile_splats, splats, planes, credits):
-    """For every splat of a tile, sum w times each of the planes [TILE, K, TILE] into credits."""
-    depth = planes.shape[1]
-    transmittance = np.empty((TILE, TILE), np.float32)
-    w = np.empty(TILE, np.float32)
-    start_tile(transmittance, rows, columns)
-    base = 0
-    for pair in range(tile_offsets[tile], tile_offsets[tile + 1]):
-        splat = splats[tile_splats[pair]]
-        for k in range(depth):
-            credits[base + k] = ZERO
-        first, last = rows_of(splat, v0, rows)
-        for y in range(first, last):
-            blend_row(splat, u0, v0 + f32(y), transmittance[y], w)
-            for k in range(depth):
-                total = ZERO
-                for x in range(TILE):
-                    total += w[x] * planes[y, k, x]
-                credits[base + k] += total
-        base += depth
-        if pair % CHECK_EVERY == 0 and transmittance.max() == ZERO:
+def credit_tile(u0, v0, rows, columns, order, splats, planes, credits):
+    """For every splat of a tile, sum alpha T times each of the planes [K, PIXELS] into credits."""
+    tile = start_tile(rows, columns)
+    weights = tile.reshape(2 * PIXELS)[PIXELS:]
+    credits[:] = ZERO
+    for pair in range(len(order)):
+        if pair % CHECK_EVERY == 0 and is_finished(tile):
             break
-    credits[base:] = ZERO
+        splat = splats[order[pair]]
+        first, last = rows_of(splat, v0, rows)
+        if first >= last:
+            continue
+        blend(splat, u0, v0, first, last, tile)
+        w = weights[first * TILE : last * TILE]
+        for k in range(len(planes)):
+            plane = planes[k, first * TILE : last * TILE]
+            total = ZERO
+            for i in range(len(w)):
+                total += w[i] * plane[i]
+            credits[order[pair], k] = total
 
 
 @njit(cache=True, parallel=True, fastmath=FAST)
-def backproject_tiles(schedule, tiles_x, tile_offsets, tile_splats, splats, image, credits):
-    """Credit every (splat, tile) pair [pairs, D] with the pixels of image [H, W, D] it painted."""
+def backproject_tiles(schedule, tiles_x, tile_offsets, order, splats, image, credits):
+    """Credit every pair [pairs, D] with the pixels of image [H, W, D] that it painted."""
     height, width, depth = image.shape
     for job in prange(len(schedule)):
-        tile = schedule[job]
-        x0, y0 = (tile % tiles_x) * TILE, (tile // tiles_x) * TILE
+        start, end = tile_offsets[schedule[job]], tile_offsets[schedule[job] + 1]
+        x0, y0 = (schedule[job] % tiles_x) * TILE, (schedule[job] // tiles_x) * TILE
         rows, columns = min(TILE, height - y0), min(TILE, width - x0)
-        planes = np.zeros((TILE, depth, TILE), np.float32)
+        planes = np.zeros((depth, PIXELS), np.float32)
         for y in range(rows):
             for k in range(depth):
                 for x in range(columns):
-                    planes[y, k, x] = image[y0 + y, x0 + x, k]
-        out = credits[tile_offsets[tile] : tile_offsets[tile + 1]].reshape(-1)
+                    planes[k, y * TILE + x] = image[y0 + y, x0 + x, k]
         u0, v0 = f32(x0) + HALF, f32(y0) + HALF
-        credit_pairs(tile, u0, v0, rows, columns, tile_offsets, tile_splats, splats, planes, out)
+        mine, out = splats[start:end], credits[start:end]
+        credit_tile(u0, v0, rows, columns, order[start:end], mine, planes, out)
 
 
 @njit(cache=True, parallel=True)
@@ -162,16 +174,7 @@ def labels_in_tiles(label_image, tiles_x, tile_count, label_count):
 
 @njit(cache=True, parallel=True, fastmath=FAST)
 def vote_tiles(
-    schedule,
-    tiles_x,
-    tile_offsets,
-    tile_splats,
-    splats,
-    label_image,
-    present,
-    counts,
-    bases,
-    credits,
+    schedule, tiles_x, tile_offsets, order, splats, label_image, present, counts, bases, credits
 ):
     """Credit each pair with the labels of its tile: counts[tile] numbers from bases[tile] on."""
     height, width = label_image.shape
@@ -179,75 +182,36 @@ def vote_tiles(
         tile = schedule[job]
         if counts[tile] == 0:
             continue
+        start, end = tile_offsets[tile], tile_offsets[tile + 1]
         x0, y0 = (tile % tiles_x) * TILE, (tile // tiles_x) * TILE
         rows, columns = min(TILE, height - y0), min(TILE, width - x0)
-        planes = np.zeros((TILE, counts[tile], TILE), np.float32)
-        for y in range(rows):
-            for k in range(counts[tile]):
+        planes = np.zeros((counts[tile], PIXELS), np.float32)
+        for k in range(counts[tile]):
+            for y in range(rows):
                 for x in range(columns):
                     if label_image[y0 + y, x0 + x] == present[tile, k]:
-                        planes[y, k, x] = ONE
-        out = credits[bases[tile] : bases[tile + 1]]
+                        planes[k, y * TILE + x] = ONE
         u0, v0 = f32(x0) + HALF, f32(y0) + HALF
-        credit_pairs(tile, u0, v0, rows, columns, tile_offsets, tile_splats, splats, planes, out)
-
-
-@njit(cache=True, parallel=True)
-def gather_credits(gaussian_ids, pair_offsets, pair_slots, credits, out):
-    """Sum the pairs' credits [pairs, D] into the Gaussians' rows of out [N, D]."""
-    for i in prange(len(gaussian_ids)):
-        row = out[gaussian_ids[i]]
-        for pair in range(pair_offsets[i], pair_offsets[i + 1]):
-            credit = credits[pair_slots[pair]]
-            for k in range(len(row)):
-                row[k] += credit[k]
-
-
-@njit(cache=True, parallel=True)
-def gather_votes(
-    gaussian_ids, tile_rects, tiles_x, pair_offsets, pair_slots,
-    tile_offsets, present, counts, bases, credits, out,
-):  # fmt: skip
-    """Sum the pairs' votes into the Gaussians' rows of out [N, labels]."""
-    for i in prange(len(gaussian_ids)):
-        row = out[gaussian_ids[i]]
-        pair = pair_offsets[i]
-        for ty in range(tile_rects[i, 2], tile_rects[i, 3]):
-            for tx in range(tile_rects[i, 0], tile_rects[i, 1]):
-                tile = ty * tiles_x + tx
-                at = bases[tile] + (pair_slots[pair] - tile_offsets[tile]) * counts[tile]
-                for k in range(counts[tile]):
-                    row[present[tile, k]] += credits[at + k]
-                pair += 1
+        out = credits[bases[tile] : bases[tile + 1]].reshape(end - start, counts[tile])
+        credit_tile(u0, v0, rows, columns, order[start:end], splats[start:end], planes, out)
 
 
 @njit(inline="always", fastmath=FAST)
 def blend_pixels(splat, us, vs, first, last, transmittance, w):
     """Fill w with alpha T of one splat at the pixels first .. last - 1 of a list."""
     for p in range(first, last):
-        dx, dy = splat[0] - us[p], splat[1] - vs[p]
-        sigma = (HALF * splat[2] * dx + splat[3] * dy) * dx + HALF * splat[4] * dy * dy
-        alpha = min(MAX_ALPHA, splat[5] * exp_minus(sigma))
-        alpha = alpha if alpha >= ALPHA_THRESHOLD else ZERO
+        dx, dy = splat[U] - us[p], splat[V] - vs[p]
+        level = splat[LEVEL] + (splat[A] * dx + splat[B] * dy) * dx + splat[D] * dy * dy
         before = transmittance[p]
-        after = before * (ONE - alpha)
-        w[p] = alpha * before if after > DONE else ZERO
+        weight = alpha_of(level) * before
+        after = before - weight
+        w[p] = weight if after > DONE else ZERO
         transmittance[p] = after if after > DONE else ZERO
 
 
 @njit(cache=True, parallel=True, fastmath=FAST)
 def weigh_pixels(
-    jobs,
-    job_offsets,
-    tile_offsets,
-    tile_splats,
-    splats,
-    gaussian_ids,
-    us,
-    vs,
-    row_offsets,
-    ids,
-    weights,
+    jobs, job_offsets, tile_offsets, order, gaussian_ids, splats, us, vs, row_offsets, ids, weights
 ):
     """Write the rows of W of listed pixels; with empty ids, only count: row_offsets[p] += entries.
 
@@ -260,15 +224,16 @@ def weigh_pixels(
         u, v, cursor = us[start:end], vs[start:end], row_offsets[start:end].copy()
         transmittance = np.ones(end - start, np.float32)
         w = np.empty(end - start, np.float32)
-        for pair in range(tile_offsets[jobs[job]], tile_offsets[jobs[job] + 1]):
-            splat = splats[tile_splats[pair]]
-            first = np.searchsorted(v, splat[1] - splat[6])
-            last = np.searchsorted(v, splat[1] + splat[6], "right")
+        listed = tile_offsets[jobs[job]]
+        for pair in range(listed, tile_offsets[jobs[job] + 1]):
+            splat = splats[listed + order[pair]]
+            first = np.searchsorted(v, splat[V] - splat[REACH_V])
+            last = np.searchsorted(v, splat[V] + splat[REACH_V], "right")
             blend_pixels(splat, u, v, first, last, transmittance, w)
             for p in range(first, last):
                 if w[p] > ZERO:
                     if filling:
-                        ids[cursor[p]] = gaussian_ids[tile_splats[pair]]
+                        ids[cursor[p]] = gaussian_ids[listed + order[pair]]
                         weights[cursor[p]] = w[p]
                     cursor[p] += 1
             if pair % CHECK_EVERY == 0 and transmittance.max() == ZERO:
