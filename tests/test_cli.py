@@ -2,6 +2,7 @@
 """Every command on a tiny map: what it writes, prints and returns, and how it refuses."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,20 @@ def test_segment_finds_the_cube(world, labels):
     assert found.names == ["object_1"]
 
 
+def test_robust_segmentation_withstands_masks_that_are_missing(world, tmp_path, capsys):
+    shutil.copytree(world.masks, tmp_path / "masks")
+    for name in ("0001", "0002", "0004", "0005", "0007"):
+        write_label_image(tmp_path / "masks" / f"{name}.png", np.zeros((90, 120), np.int32))
+    args = ["--cameras", world.cameras, "--masks", tmp_path / "masks", "--out", tmp_path / "L.npz"]
+    right = []
+    for flags in ([], ["--robust"]):
+        answered(capsys, "segment", world.map, *args, *flags)
+        found = load_labels(tmp_path / "L.npz", map_sha256(world.map))
+        seen = found.labels >= 0
+        right.append(float(((found.labels == 1) == world.is_cube)[seen].float().mean()))
+    assert right[1] > 0.95 > right[0]
+
+
 def test_segment_takes_every_kth_view(world, tmp_path, capsys):
     args = ["--cameras", world.cameras, "--masks", world.masks, "--every", 3]
     report = answered(capsys, "segment", world.map, *args, "--out", tmp_path / "L.npz")
@@ -183,6 +198,16 @@ def test_extract_and_delete_share_out_the_map(world, labels, tmp_path, capsys):
         counts.append(answered(capsys, command, world.map, *args)["gaussians"])
         assert len(load_map(out)) == counts[-1]
     assert sum(counts) == len(world.is_cube)
+
+
+def test_extracted_edges_are_cut_where_gaussians_lie_across(world, labels, tmp_path, capsys):
+    out = ["--labels", labels, "--object", 1, "--out"]
+    whole, cut = tmp_path / "whole.ply", tmp_path / "cut.ply"
+    answered(capsys, "extract", world.map, *out, whole)
+    answered(capsys, "extract", world.map, *out, cut, "--clean-edges")
+    areas = [load_map(path).scales.sum() for path in (whole, cut)]
+    assert len(load_map(cut)) == len(load_map(whole))
+    assert 0.5 * areas[0] < areas[1] < areas[0]
 
 
 class RedSegmenter:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ros2_clickgs.io.labels import Labels
 
 
-def extract(map: MapPath, *, labels: Path, object: str, out: Path) -> dict[str, Any]:
+def extract(
+    map: MapPath, *, labels: Path, object: str, out: Path, clean_edges: bool = False
+) -> dict[str, Any]:
     """Write one object's Gaussians as a map of their own.
 
     Args:
@@ -24,8 +26,9 @@ def extract(map: MapPath, *, labels: Path, object: str, out: Path) -> dict[str, 
         labels: L.npz of that map.
         object: id or name.
         out: .ply or .spz to write.
+        clean_edges: of Gaussians that lie across the object's border, write the inner half only.
     """
-    return write_part(map, labels, object, out, inside=True)
+    return write_part(map, labels, object, out, inside=True, clean_edges=clean_edges)
 
 
 def delete(map: MapPath, *, labels: Path, object: str, out: Path) -> dict[str, Any]:
@@ -126,7 +129,9 @@ def write_edited(
     return {"out": str(out), "labels": str(beside), "object": object_id, "gaussians": len(rows)}
 
 
-def write_part(map: Path, labels: Path, wanted: str, out: Path, *, inside: bool) -> dict[str, Any]:
+def write_part(
+    map: Path, labels: Path, wanted: str, out: Path, *, inside: bool, clean_edges: bool = False
+) -> dict[str, Any]:
     """Write the Gaussians inside or outside an object."""
     from ros2_clickgs.io.labels import load_labels
     from ros2_clickgs.io.maps import load_map, map_sha256, save_map
@@ -137,8 +142,32 @@ def write_part(map: Path, labels: Path, wanted: str, out: Path, *, inside: bool)
     chosen = (known.labels == object_id) == inside
     if not chosen.any():
         raise ClickGSError(f"{out} would hold no Gaussian and is not written")
-    save_map(out, load_map(map).select(chosen))
+    gaussians = load_map(map)
+    cut = (
+        with_clean_edges(gaussians, known, object_id) if clean_edges else gaussians.select(chosen)
+    )
+    save_map(out, cut)
     return {"out": str(out), "object": object_id, "gaussians": int(chosen.sum())}
+
+
+def with_clean_edges(gaussians: "Gaussians", known: "Labels", object_id: int) -> "Gaussians":
+    """Return an object's Gaussians, of those across its border the inner half only.
+
+    Raises:
+        ClickGSError: the labels come without votes, which tell these from the others.
+    """
+    import torch
+
+    from ros2_clickgs.core.boundaries import across, straddling
+    from ros2_clickgs.core.splitting import clean_cut
+    from ros2_clickgs.core.votes import Votes
+
+    if len(known.votes_for) < object_id:
+        raise ClickGSError("--clean-edges needs labels with votes, such as clickgs segment writes")
+    row = slice(object_id - 1, object_id)
+    votes = Votes(votes_for=known.votes_for[row], votes_against=known.votes_against[row])
+    rows = torch.nonzero(known.labels == object_id)[:, 0]
+    return clean_cut(gaussians, rows, straddling(across(votes), votes)[0, rows])
 
 
 def id_of(labels: "Labels", wanted: str) -> int:

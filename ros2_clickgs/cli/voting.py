@@ -2,6 +2,7 @@
 """`clickgs segment`: masks of posed images vote on the map's Gaussians."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ def segment(
     out: Path,
     every: int = 1,
     background_weight: float = 1.0,
+    robust: bool = False,
     backend: Backend = "auto",
 ) -> dict[str, Any]:
     """Label every Gaussian from 2D masks.
@@ -36,10 +38,14 @@ def segment(
         out: L.npz to write.
         every: use each k-th view.
         background_weight: an object needs votes for > this times votes against.
+        robust: for masks of a network or poses that are off: a mask is moved to where the other
+            views say the object is, and does not vote if it contradicts them. Without it, the
+            paper's sum over all masks as they are.
         backend: rasterizer.
     """
     from ros2_clickgs.backends import make_rasterizer
-    from ros2_clickgs.core.votes import Votes, cast_votes, decide_labels
+    from ros2_clickgs.core.consensus import agreed_votes, summed_votes
+    from ros2_clickgs.core.votes import decide_labels
     from ros2_clickgs.io.cameras import load_views
     from ros2_clickgs.io.labels import Labels, save_labels
     from ros2_clickgs.io.maps import load_map, map_sha256
@@ -52,9 +58,11 @@ def segment(
     rasterizer = make_rasterizer(load_map(map), backend)
     count = label_count(masked, len(rasterizer.gaussians))
     start = time.perf_counter()
-    votes = Votes.none(count, len(rasterizer.gaussians))
-    for view, path in progress(masked, "voting", len(masked)):
-        votes = votes + cast_votes(rasterizer, view.camera, read_labels(path, view), count)
+    label_images = LabelImages(masked)
+    if robust:
+        votes = agreed_votes(rasterizer, label_images, count, background_weight)
+    else:
+        votes = summed_votes(rasterizer, label_images, count)
     labels = decide_labels(votes, background_weight)
     save_labels(
         out,
@@ -75,6 +83,17 @@ def segment(
         "never_seen": int((labels < 0).sum()),
         "seconds": time.perf_counter() - start,
     }
+
+
+class LabelImages:
+    """Cameras and label images that are read from their files each time they are gone through."""
+
+    def __init__(self, masked: "list[tuple[View, Path]]") -> None:
+        self._masked = masked
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        for view, path in progress(self._masked, "voting", len(self._masked)):
+            yield view.camera, read_labels(path, view)
 
 
 def with_masks(views: "list[View]", masks: Path) -> "list[tuple[View, Path]]":
