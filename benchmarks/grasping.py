@@ -8,7 +8,7 @@ nothing, closing fingers must meet nothing but the mug, and what they meet first
 must be labelled handle. The regions come from the true part labels, or from a transfer: sources
 are mugs of other seeds, alone, rendered from random views and labelled by ground truth.
 
-    python -m benchmarks.grasping [--standing 20] [--lying 10]     (Ctrl-C reports what is judged)
+    python -m benchmarks.grasping [--standing 20] [--lying 5]      (Ctrl-C reports what is judged)
 """
 
 import argparse
@@ -225,7 +225,7 @@ def main() -> None:
     """Grasp standing and lying mugs, with true and with transferred regions."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--standing", type=int, default=20, help="trials")
-    parser.add_argument("--lying", type=int, default=10, help="trials")
+    parser.add_argument("--lying", type=int, default=5, help="trials")
     options = parser.parse_args()
     scorers: dict[str, Scorer] = {"true": true_scores, "transferred": Transferred()}
     found: dict[tuple[str, str], list[list[str]]] = defaultdict(list)
