@@ -62,7 +62,7 @@ def test_yaml_only_overrides_what_there_is(path):
         ("map_to_splat.translation_m", [0.0, 1.0], "3 numbers"),
         ("map_to_splat.translation_m", "xyz", "a tuple"),
         ("map_to_splat.rotation_xyzw", [0.0, 0.0, 0.0, float("inf")], "finite"),
-        ("map", "x", "one of autostart, backend"),
+        ("map", "x", "autostart, backend"),
         ("keyframes", 3, "one of"),
     ],
 )
