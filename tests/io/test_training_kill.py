@@ -48,7 +48,7 @@ def test_killed_while_a_checkpoint_is_written(tmp_path) -> None:
 @pytest.mark.slow
 def test_killed_at_random_moments(tmp_path) -> None:
     path, rng, told = tmp_path / "c.pt", random.Random(3), 0
-    for _ in range(12):
+    for _ in range(5):
         with started(path) as process:
             told = int(process.stdout.readline() or told)
             time.sleep(rng.uniform(0, 0.3))
