@@ -97,11 +97,12 @@ class TrainAction:
         future = Future(executor=executor)
 
         def on_event(event: Progress | Preview | Done) -> None:
-            if isinstance(event, Progress):
+            is_heard = self._node.context.ok()
+            if isinstance(event, Progress) and is_heard:
                 self._on_progress(handle, event)
-            elif isinstance(event, Preview):
+            elif isinstance(event, Preview) and is_heard:
                 self._node.publish_preview(event.image)
-            else:
+            elif isinstance(event, Done):
                 future.set_result(event)
                 executor.wake()
 
