@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from ros2_clickgs.core.gates import (
+    Objection,
     objection_counts,
     objection_to_mask,
     objection_to_view,
@@ -71,11 +72,12 @@ def vote(objects: ObjectMap, image: PosedImage, object_id: int, mask: Mask) -> S
     objection = objection_to_mask(mask.score, votes, objects.votes(object_id))
     ballot = objects.state.ballot(object_id)
     rejected = objection_counts(ballot)
+    before = objects.labels() == object_id
+    if objection is None and objects.integrate(image.camera, pixels, [object_id]):
+        objection = Objection.DISAGREES
     if objection:
         objects.judge(object_id, ballot.settled, rejected + Counter([objection]))
         return 0
-    before = objects.labels() == object_id
-    objects.integrate(image.camera, pixels, [object_id])
     settled = change(before, objects.labels() == object_id) <= SETTLED
     objects.judge(object_id, settled, rejected)
     return object_id
