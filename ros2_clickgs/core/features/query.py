@@ -137,9 +137,9 @@ class FeatureQuery:
         self, gaussians: Gaussians, point: Float[Tensor, "3"], level: Level
     ) -> Float[Tensor, "24"]:
         """Return the feature next to a point (m): nearer and more opaque Gaussians count more."""
-        offsets = gaussians.means - point.to(gaussians.means)
-        count = min(NEAREST, len(gaussians))
-        squared, ids = torch.topk((offsets * offsets).sum(1), count, largest=False)
+        offsets = zip(gaussians.means.T, point.to(gaussians.means), strict=True)
+        away = sum((theirs - ours).square_() for theirs, ours in offsets)
+        squared, ids = torch.topk(away, min(NEAREST, len(gaussians)), largest=False)
         reach = squared[len(squared) // 2].clamp(min=1e-12)
         return self._mean_of_main(
             ids, gaussians.opacities[ids] * torch.exp(-squared / reach), level
