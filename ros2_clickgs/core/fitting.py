@@ -18,6 +18,8 @@ from ros2_clickgs.core.types import BACKGROUND, IGNORE
 
 REACH = 0.025
 """How far a mask may be moved, as a share of the image's width."""
+GAIN = 0.02
+"""IoU that a mask must gain by a move; so masks that are right are left as they are."""
 FEW = 3
 """Views that must have voted on an object before masks are held against it."""
 
@@ -57,9 +59,11 @@ def fit(
     overlaps = irfft2(rfft2(s, size) * rfft2(m, size).conj(), size)
     steps = np.arange(-reach_px, reach_px + 1)
     near = overlaps[np.ix_(steps, steps)]
-    v, u = np.unravel_index(near.argmax(), near.shape)
-    overlap = float(near[v, u])
-    return Fit(int(steps[v]), int(steps[u]), overlap / float(m.sum() + s.sum() - overlap))
+    ious = near / (m.sum() + s.sum() - near)
+    v, u = np.unravel_index(ious.argmax(), ious.shape)
+    if ious[v, u] < ious[reach_px, reach_px] + GAIN:
+        v = u = reach_px
+    return Fit(int(steps[v]), int(steps[u]), float(ious[v, u]))
 
 
 def bounding_window(mask: Bool[np.ndarray, "H W"], margin: int) -> tuple[slice, slice]:

@@ -12,7 +12,7 @@ from ros2_clickgs.core import operations
 from ros2_clickgs.core.clouds import PointCloud, cloud_from_gaussians
 from ros2_clickgs.core.consensus import soft_masks
 from ros2_clickgs.core.fitting import FEW, fitted
-from ros2_clickgs.core.gates import Objection
+from ros2_clickgs.core.gates import AGREEMENT, Objection
 from ros2_clickgs.core.objects import SegmentedObject, carries_most, oriented_box
 from ros2_clickgs.core.operations import Operation
 from ros2_clickgs.core.owners import Piece, decides_alike, owners
@@ -21,7 +21,7 @@ from ros2_clickgs.core.recipe import signed_points, sparse, sparse_view, stacked
 from ros2_clickgs.core.similarity import Similarity
 from ros2_clickgs.core.state import Click, State
 from ros2_clickgs.core.types import Camera, Gaussians
-from ros2_clickgs.core.votes import Votes, check_size, margins, weights_inside
+from ros2_clickgs.core.votes import Votes, agreement, check_size, margins, weights_inside
 
 
 class ObjectMap:
@@ -111,8 +111,8 @@ class ObjectMap:
     ) -> list[int]:
         """Let one view's masks vote: label k of the image is the object ids[k - 1].
 
-        Of objects that FEW views or more have voted on, masks are first moved to where the map
-        shows the object (fitting.py); those that then do not fit do not vote.
+        Of objects that FEW views have voted on, masks are moved to where the map shows them if
+        they fit (fitting.py), else they vote only if they agree with what is known.
 
         Returns:
             The objects whose masks did not vote.
@@ -122,18 +122,19 @@ class ObjectMap:
             ShapeError: label image and camera disagree.
         """
         check_size(label_image, camera)
-        few = torch.tensor([len(self.view_points(i)) < FEW for i in ids])
-        counts = few
-        if not few.all():
-            members = (self.labels()[:, None].cpu() == torch.tensor(ids)) & ~few
+        counts = torch.tensor([len(self.view_points(i)) < FEW for i in ids])
+        if not counts.all():
+            members = (self.labels()[:, None].cpu() == torch.tensor(ids)) & ~counts
             label_image, fits = fitted(label_image, soft_masks(self.rasterizer, camera, members))
-            counts = few | fits
-        voters = torch.tensor(ids)[counts]
+            counts = counts | fits
         votes_for, seen = weights_inside(self.rasterizer, camera, label_image, len(ids))
+        for row in torch.nonzero(~counts)[:, 0].tolist():
+            mine = Votes(votes_for=votes_for[[row]], votes_against=seen - votes_for[[row]])
+            counts[row] = agreement(mine, self.votes(ids[row])) >= AGREEMENT
         view = sparse_view(votes_for[counts.to(votes_for.device)], seen)
+        view |= {"ids": (voters := torch.tensor(ids)[counts]), "view_point": camera.center.clone()}
         if len(voters):
-            point = camera.center.clone()
-            self._do(operations.add_view, ids=voters, view_point=point, **view)
+            self._do(operations.add_view, **view)
         return [i for i in ids if i not in voters]
 
     def replace_votes(self, object_id: int, votes: Votes, view_points: list[Tensor]) -> None:
