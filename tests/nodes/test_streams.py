@@ -224,7 +224,7 @@ def test_two_cameras_at_once_with_their_own_intrinsics_and_poses(two_cameras, wo
     header = Header(stamp=msg_from_nanoseconds(FIRST), frame_id="rear")
     masks = [msg_from_mask(red, CHERRY)]
     robot.send("masks", ObjectMaskArray(header=header, height=60, width=80, masks=masks))
-    robot.wait(lambda: 2 in ballots(robot))
+    robot.wait(lambda: 2 in ballots(robot) and len(ballots(robot)[2].view_points))
     truth = cast_votes(rasterizer, rear, torch.from_numpy(red.astype(np.int32)), 1)
     assert torch.allclose(ballots(robot)[2].votes.votes_for, truth.votes_for, atol=1e-3)
 
