@@ -78,8 +78,7 @@ def lift_features(
     rule: Rule,
 ) -> Evidence:
     """Average the features that the views show of each Gaussian, then classify Gaussians once."""
-    total: Tensor | float = 0.0
-    visibility = torch.zeros(len(gaussian_ids))
+    total, visibility = torch.zeros(len(gaussian_ids), 1), torch.zeros(len(gaussian_ids))
     for camera, mask, grid in described(rasterizer, gaussian_ids, images, descriptor):
         features = grid.paint(grid.features, *mask.shape)
         lifted, seen = backprojected(rasterizer, gaussian_ids, camera, mask, features)
