@@ -78,6 +78,21 @@ def guide(
     return through_norm(pulled, unit, norms), value
 
 
+@triton.jit
+def to_sphere(x, members, scale, WIDTH: tl.constexpr):
+    """Return the gradient and the value of 3D-norm: both halves of a feature have length 1."""
+    channels = tl.arange(0, WIDTH)[None, :]
+    gradient, value = x * 0.0, 0.0
+    for half in tl.static_range(2):
+        is_half = (channels < COARSE) if half == 0 else (channels >= COARSE)
+        part = tl.where(is_half & members[:, None], x, 0.0)
+        length = lengths(part)
+        off = tl.where(members, length - 1.0, 0.0)
+        value += tl.sum(off * off, axis=0) * scale
+        gradient += part * (off / length * (2.0 * scale))[:, None]
+    return gradient, value
+
+
 @triton.jit(
     do_not_specialize=["count", "first", "last", "entry_count", "coarse_count", "fine_count"]
 )
@@ -116,15 +131,8 @@ def gaussian_kernel(
         at += 1
         step += 1
     total = through_norm(around * share, unit, norms)
-    norm3d = 0.0
-    scale = norm3d_weight / member_count
-    for half in tl.static_range(2):
-        is_half = (channels < COARSE) if half == 0 else (channels >= COARSE)
-        part = tl.where(is_half & members[:, None], x, 0.0)
-        length = lengths(part)
-        off = tl.where(members, length - 1.0, 0.0)
-        norm3d += tl.sum(off * off, axis=0) * scale
-        total += part * (off / length * (2.0 * scale))[:, None]
+    push, norm3d = to_sphere(x, members, norm3d_weight / member_count, WIDTH)
+    total += push
     guided = 0.0
     scale = global_weight / member_count
     if coarse_count > 0:
