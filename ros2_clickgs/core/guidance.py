@@ -81,6 +81,12 @@ def guided_prompt(prediction: Prediction, clicked: Prompt | None = None) -> Prom
     return Prompt(point_coords=points, point_labels=labels, box=box, soft_mask=soft)
 
 
+def contradicts(soft: Float32[np.ndarray, "H W"], clicked: Prompt) -> bool:
+    """Tell whether a click says otherwise than the object splatted into its view."""
+    u, v = clicked.point_coords.astype(int).T
+    return bool(((soft[v, u] > HALF) != clicked.point_labels).any())
+
+
 def guiding_points(
     prediction: Prediction,
 ) -> tuple[Float[np.ndarray, "P 2"], Bool[np.ndarray, " P"]]:

@@ -90,7 +90,8 @@ class Look:
         """Take further clicks into account; yield after every step, as `find` does.
 
         At once those images are asked again that show one of them, of which the segmenter knows
-        all but the prompt. The object that results prompts the others.
+        all but the prompt. What the others said without them counts only where these see nothing,
+        until the object that results has prompted them.
 
         Args:
             clicks: all clicks on the object.
@@ -145,10 +146,13 @@ class Look:
         self, clicks: list[Click], more: list[Click], rendered_views: int
     ) -> Iterator[Step]:
         showing = [sighting for sighting in self.sightings if self._shows(sighting, more)]
+        others = [sighting for sighting in self.sightings if sighting not in showing]
         for _ in self._guide_all(showing, clicks):
             pass
+        newest = tally(showing, self._count)
+        for sighting in others:
+            sighting.defer_to(newest)
         yield self._put()
-        others = [sighting for sighting in self.sightings if sighting not in showing]
         before = self._members()
         yield from self._guide_all(others, clicks)
         self._vote()
@@ -161,7 +165,7 @@ class Look:
         for sighting in sightings:
             self._guide(sighting, members, clicks)
             yield 0
-        drop_contradicting(self.sightings, self._count)
+        drop_contradicting(sightings, self._count)
 
     def _cover(self, rendered_views: int) -> Iterator[Step]:
         """Render views of sides that nobody has seen until they no longer change the object."""

@@ -40,6 +40,13 @@ class Sighting:
         self.ballot, self.objection = sparse(votes), None
         return self.votes(len(rasterizer.gaussians))
 
+    def defer_to(self, votes: Votes) -> None:
+        """Say nothing more of Gaussians that others (L = 1) have spoken of."""
+        if self.ballot:
+            rows = self.ballot["rows"].long()
+            silent = (votes.votes_for + votes.votes_against)[0, rows] == 0
+            self.ballot = {name: values[silent] for name, values in self.ballot.items()}
+
     def votes(self, gaussian_count: int) -> Votes:
         """Return what it says (L = 1), of its objection regardless; without a mask nothing."""
         if not self.ballot:

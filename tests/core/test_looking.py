@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An object is found at the first image, settles, takes further clicks, and grows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -37,6 +39,22 @@ class GuidedSegmenter(TrueSegmenter):
             u, v = prompt.point_coords[prompt.point_labels][0].astype(int)
             return self.labels == self.labels[v, u]
         return self.labels == 1 + (prompt.soft_mask[self.labels == 2].sum() > 1)
+
+
+class PartSegmenter(GuidedSegmenter):
+    """Answers with all blobs that a positive point or the soft mask means, inside the box."""
+
+    def _meant(self, prompt):
+        u, v = prompt.point_coords.astype(int).T
+        outside = set(self.labels[v, u][~prompt.point_labels])
+        meant = set(self.labels[v, u][prompt.point_labels])
+        if prompt.soft_mask is not None:
+            meant |= {k for k in (1, 2) if prompt.soft_mask[self.labels == k].sum() > 50}
+        mask = np.isin(self.labels, list(meant - outside - {0}))
+        if prompt.box is not None:
+            left, top, right, bottom = prompt.box.astype(int)
+            mask[:top], mask[bottom:], mask[:, :left], mask[:, right:] = (False,) * 4
+        return mask
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +122,23 @@ def test_a_further_click_asks_only_images_that_show_it_before_it_answers(rasteri
     list(steps)
     assert segmenter.images[2:] == [id(images[2].image)]
     assert members(objects)[IS_RED].float().mean() > 0.97
+
+
+def test_a_click_on_another_part_adds_it():
+    blobs = solid_blob_map()
+    shift = torch.where(IS_RED, 0.16, -0.16)[:, None] * torch.tensor([1.0, 0.0, 0.0])
+    touching = make_rasterizer(replace(blobs, means=blobs.means + shift), "numba")
+    objects = ObjectMap(touching)
+    look = Look(objects, PartSegmenter())
+    images = [rendered_image(touching, blob_camera(angle)) for angle in (0.0, 3.1, 2.9, 3.3)]
+    click, other = (Click(torch.tensor([x, -0.15, 0.0])) for x in (-0.14, 0.14))
+    list(look.find(images, [click], 6))
+    assert members(objects)[~IS_RED].float().mean() < 0.5
+    steps = look.refine([click, other], [other])
+    next(step for step in steps if step)
+    assert members(objects)[~IS_RED].float().mean() > 0.7
+    list(steps)
+    assert members(objects).float().mean() > 0.9
 
 
 def test_more_views_can_be_asked_for_without_a_click(rasterizer):
