@@ -39,7 +39,8 @@ class AffordanceNode(ClickGSNode):
         super().__init__("affordance", AffordanceConfig, **kwargs)
         self._survey: Survey | None = None
         self._objects = SegmentedObjectArray()
-        self._active: tuple[Worker, TransferAction, Any, Any] | None = None
+        self._active: tuple[Worker, Any, Any] | None = None
+        self._action = TransferAction(self)
 
     def configure(self) -> None:
         """Load the descriptor."""
@@ -47,25 +48,24 @@ class AffordanceNode(ClickGSNode):
         self.outputs = AffordanceOutputs(self)
 
     def activate(self) -> None:
-        """Listen to objects, offer the action."""
+        """Listen to objects."""
         self._survey = self._survey or Survey(self.config, self._fetch)
         worker = Worker(self.on_bug)
         timer = self.create_timer(DIAGNOSTICS_PERIOD_S, self._report)
         objects = self.create_subscription(
             SegmentedObjectArray, "segmenter/objects", self.on_objects, LATCHED
         )
-        self._active = (worker, TransferAction(self), objects, timer)
+        self._active = (worker, objects, timer)
         worker.put(Job(self._publish))
 
     def deactivate(self) -> None:
         """Stop listening; forget what is known; free the descriptor."""
         if self._active is not None:
-            worker, action, objects, timer = self._active
+            worker, objects, timer = self._active
             self._active = None
             self.destroy_subscription(objects)
             self.destroy_timer(timer)
             worker.stop(self.patience_s)
-            action.close()
         self._survey, self._objects = None, SegmentedObjectArray()
         gc.collect()
 

@@ -25,11 +25,15 @@ class CancelledError(ClickGSError):
 
 
 class EverythingAction:
-    """Offers the action, one goal at a time; between two views the worker does other things."""
+    """Offers the action, one goal at a time; between two views the worker does other things.
+
+    It is there as long as the node, since rclpy's executor fails if an action server goes while
+    it waits; goals for an inactive node are aborted with that reason.
+    """
 
     def __init__(self, node: "SegmenterNode") -> None:
         self._node = node
-        self._is_busy = self._is_closed = False
+        self._is_busy = False
         self._server = ActionServer(
             node,
             SegmentEverything,
@@ -39,11 +43,6 @@ class EverythingAction:
             cancel_callback=lambda handle: CancelResponse.ACCEPT,
             callback_group=ReentrantCallbackGroup(),
         )
-
-    def close(self) -> None:
-        """Withdraw the action."""
-        self._is_closed = True
-        self._server.destroy()
 
     async def _execute(self, handle: Any) -> SegmentEverything.Result:
         self._node.diagnostics.received("segment_everything")
@@ -58,8 +57,7 @@ class EverythingAction:
                 self._node.drop("segment_everything", error)
             result.message = str(error)
         result.duration = msg_from_seconds(time.monotonic() - began_s)
-        if not self._is_closed:
-            end(handle, result.success)
+        end(handle, result.success)
         return result
 
     async def _alone(self, handle: Any) -> list[int]:
@@ -118,8 +116,7 @@ class EverythingAction:
         feedback = SegmentEverything.Feedback(stage=stage, eta=msg_from_seconds(eta_s))
         if sweep is not None:
             feedback.views_done, feedback.views_total = sweep.views_done, sweep.views_total
-        if not self._is_closed:
-            handle.publish_feedback(feedback)
+        handle.publish_feedback(feedback)
 
 
 def check(handle: Any, sweep: Sweep) -> None:

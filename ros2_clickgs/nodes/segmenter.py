@@ -34,7 +34,8 @@ class SegmenterNode(ClickGSNode):
         super().__init__("segmenter", SegmenterConfig, **kwargs)
         self._bench: Workbench | None = None
         self._answer_s = 0.0
-        self._active: tuple[Worker, Inputs, Services, EverythingAction, Any] | None = None
+        self._active: tuple[Worker, Inputs, Services, Any] | None = None
+        self._everything = EverythingAction(self)
 
     def configure(self) -> None:
         """Load the map and the 2D segmenter."""
@@ -48,16 +49,15 @@ class SegmenterNode(ClickGSNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # the node's may stand still
         timer = self.create_timer(DIAGNOSTICS_PERIOD_S, self._report, clock=steady)
         inputs = Inputs(self)
-        self._active = (worker, inputs, Services(self, inputs), EverythingAction(self), timer)
+        self._active = (worker, inputs, Services(self, inputs), timer)
         self.submit("map", lambda bench: None)
 
     def deactivate(self) -> None:
         """Unsubscribe; free the map, the objects and the 2D segmenter."""
         if self._active is not None:
-            worker, inputs, services, everything, timer = self._active
+            worker, inputs, services, timer = self._active
             inputs.close()
             services.close()
-            everything.close()
             self.destroy_timer(timer)
             worker.stop(self.patience_s)
         self._active = None

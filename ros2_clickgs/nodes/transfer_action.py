@@ -37,10 +37,6 @@ class TransferAction:
             callback_group=ReentrantCallbackGroup(),
         )
 
-    def close(self) -> None:
-        """Withdraw the action."""
-        self._server.destroy()
-
     async def _execute(self, handle: Any) -> TransferAffordances.Result:
         self._node.diagnostics.received("transfer_affordances")
         progress = GoalProgress(handle, self._node.check)
