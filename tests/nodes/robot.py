@@ -156,7 +156,7 @@ class Robot:
         """Return the newest diagnostics now."""
         self.segmenter._report()
         status = self.segmenter.diagnostics.report(msg_from_nanoseconds(0), {}).status[0]
-        told = self.heard["diagnostics"]
+        told = [msg for msg in self.heard["diagnostics"] if msg.status[0].name == status.name]
         values = {v.key: v.value for v in (told[-1].status[0].values if told else [])}
         return values | {v.key: v.value for v in status.values}
 
